@@ -1,0 +1,1 @@
+//! The engine: look up, coalesce, hand out the right to fill, fill.

@@ -1,0 +1,136 @@
+//! A kept answer with all that is known about it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Answerer, Key, Namespace, Recording, Scope, SpaceId, Surface, Tag, TenantId, Timestamp, Vector};
+
+/// Names an entry outside: the first 128 bits of its key, as 32 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EntryId(pub [u8; 16]);
+
+impl From<Key> for EntryId {
+    fn from(key: Key) -> Self {
+        let mut id = [0; 16];
+        id.copy_from_slice(&key.0.0[..16]);
+        Self(id)
+    }
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The text is not 32 hex digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an entry id is 32 hex digits")]
+pub struct InvalidEntryId;
+
+impl FromStr for EntryId {
+    type Err = InvalidEntryId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.len() != 32 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(InvalidEntryId);
+        }
+        u128::from_str_radix(text, 16).map(|id| Self(id.to_be_bytes())).map_err(|_| InvalidEntryId)
+    }
+}
+
+impl Serialize for EntryId {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for EntryId {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Where an entry stands in semantic search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Placement {
+    /// The partition it is searched in.
+    pub scope: Scope,
+    /// The prompt's vector.
+    pub vector: Vector,
+    /// The space of that vector.
+    pub space: SpaceId,
+}
+
+/// One kept answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The exact request it answers.
+    pub key: Key,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// In which cache of theirs.
+    pub namespace: Namespace,
+    /// Who answered.
+    pub answerer: Answerer,
+    /// The prompt as asked, for judging candidates and for operators; empty where there is no plain text.
+    pub prompt: Arc<str>,
+    /// Labels for purging.
+    pub tags: Vec<Tag>,
+    /// When the answer was generated.
+    pub created: Timestamp,
+    /// From when on it is stale.
+    pub expires: Timestamp,
+    /// Its place in semantic search, if it may be found by meaning.
+    pub placement: Option<Placement>,
+    /// How long the upstream took to answer in full: what a hit saves.
+    pub took: Duration,
+    /// The answer.
+    pub recording: Recording,
+}
+
+impl Entry {
+    /// Its public name.
+    #[must_use]
+    pub fn id(&self) -> EntryId {
+        self.key.into()
+    }
+
+    /// The surface it answers on.
+    #[must_use]
+    pub fn surface(&self) -> Surface {
+        self.recording.surface
+    }
+
+    /// Approximate size in memory and on disk, in bytes: key, prompt, vector and answer.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        const FIXED: usize = 512;
+        let vector = self.placement.as_ref().map_or(0, |at| at.vector.dimension() * size_of::<f32>());
+        (FIXED + self.prompt.len() + vector + self.recording.answer.len()) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_reads_back_and_refuses_anything_else() {
+        let id = EntryId([0xab; 16]);
+        assert_eq!(id.to_string().parse::<EntryId>(), Ok(id));
+        for bad in ["", "ab", "+b000000000000000000000000000000a", &"g".repeat(32)] {
+            assert_eq!(bad.parse::<EntryId>(), Err(InvalidEntryId), "{bad}");
+        }
+    }
+}

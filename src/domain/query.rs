@@ -1,0 +1,122 @@
+//! What was asked: first as a protocol reads it ([`Asked`]), then as the engine looks it up ([`Query`]).
+
+use std::sync::Arc;
+
+use super::{Digest, Key, Location, Model, Namespace, Scope, Secret, Surface, TenantId, Version};
+
+/// How an answer is to look on the wire. Shapes the bytes, never the answer, so it is in no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Shape {
+    /// In pieces as they come (SSE or NDJSON), or whole.
+    pub stream: bool,
+    /// OpenAI's `stream_options.include_usage`: a last chunk with the token counts.
+    pub usage_chunk: bool,
+}
+
+/// The text compared by meaning: the last message, when the user wrote it and it is plain text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Prompt(pub Arc<str>);
+
+/// One message before the last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// The whole message, role and unknown fields included.
+    pub digest: Digest,
+    /// Its text, if a user wrote it and it is plain text.
+    pub user_text: Option<Arc<str>>,
+}
+
+/// Facts about a request that admission decides on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Traits {
+    /// The sampling temperature, when the request names one.
+    pub temperature: Option<f32>,
+    /// It declares tools or functions the model may call.
+    pub tools: bool,
+    /// It asks for more than one choice.
+    pub several_choices: bool,
+    /// It carries images, audio or files.
+    pub attachments: bool,
+    /// Its answer depends on, or changes, state that the upstream keeps (`previous_response_id`, `store`, ...).
+    pub stateful: bool,
+    /// It loads or unloads a model instead of asking something (Ollama).
+    pub load_only: bool,
+}
+
+/// One request, as its protocol's adapter understood it. Says nothing of who asks or where it will go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// Which API call it is.
+    pub surface: Surface,
+    /// The model name as the client wrote it.
+    pub model: Arc<str>,
+    /// The wire shape the caller wants.
+    pub shape: Shape,
+    /// Every field that can change the answer, unknown ones included, except the model name, the turns and the
+    /// prompt: system prompt, tools, response format, sampling parameters, the last message's other parts.
+    pub frame: Digest,
+    /// The messages before the last, in order.
+    pub history: Vec<Turn>,
+    /// What may be compared by meaning; without it the request is matched by equality only.
+    pub prompt: Option<Prompt>,
+    /// The whole last message or prompt field, for equality when there is no [`Prompt`].
+    pub last: Digest,
+    /// Facts for admission.
+    pub traits: Traits,
+}
+
+/// One request with everything its identity depends on besides the body.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// The request as read.
+    pub asked: Arc<Asked>,
+    /// Whose cache.
+    pub tenant: TenantId,
+    /// Which cache of theirs.
+    pub namespace: Namespace,
+    /// Headers that change the answer (`anthropic-version`, `anthropic-beta`, `OpenAI-Organization`, ...), digested.
+    pub headers: Digest,
+    /// Who would answer, first choice first: the route's targets that are fit to be asked, never empty.
+    pub targets: Vec<Target>,
+}
+
+/// A model that may answer a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The upstream and the model name it is asked for.
+    pub model: Model,
+    /// Where it computes.
+    pub location: Location,
+}
+
+impl Query {
+    /// The identity of this exact request when `model` at `version` answers it.
+    #[must_use]
+    pub fn key(&self, secret: &Secret, model: &Model, version: &Version) -> Key {
+        let scope = self.scope(secret, model, version, None);
+        let hasher = secret.hasher("key").field(&scope.0.0).field(&self.asked.last.0);
+        Key(hasher.digest())
+    }
+
+    /// What an entry must equal before its prompt is compared by meaning. `unseen` is the digest of the text
+    /// beyond the embedder's window, if the prompt is longer than that.
+    #[must_use]
+    pub fn scope(&self, secret: &Secret, model: &Model, version: &Version, unseen: Option<Digest>) -> Scope {
+        // Destructured without `..`: a new field does not compile until someone says whether it is identity.
+        let Self { asked, tenant, namespace, headers, targets: _ } = self;
+        let Asked { surface, model: _, shape: _, frame, history, prompt: _, last: _, traits: _ } = &**asked;
+        let hasher = secret
+            .hasher("scope")
+            .field(tenant.0.as_bytes())
+            .field(namespace.0.as_bytes())
+            .field(surface.as_str().as_bytes())
+            .field(model.upstream.as_bytes())
+            .field(model.name.as_bytes())
+            .field(version.0.as_bytes())
+            .field(&headers.0)
+            .field(&frame.0)
+            .list(history.iter().map(|turn| turn.digest.0.as_slice()))
+            .list(unseen.iter().map(|digest| digest.0.as_slice()));
+        Scope(hasher.digest())
+    }
+}

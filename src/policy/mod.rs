@@ -1,0 +1,9 @@
+//! Decisions, and nothing else: may this request use the cache ([`admit`]), does a candidate ask the same thing
+//! ([`judge`], with the vetoes of [`guard`]), may this answer be kept and for how long ([`retain`]).
+//!
+//! Pure: no IO, no async, no clock (time is an argument), so every decision can be tested, explained and replayed.
+
+pub mod admit;
+pub mod freshness;
+pub mod judge;
+pub mod retain;

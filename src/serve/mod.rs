@@ -1,0 +1,1 @@
+//! HTTP: the app listener and the admin listener.

@@ -1,0 +1,1 @@
+//! What happened, counted: counters, latency histograms, the log.

@@ -1,0 +1,135 @@
+//! The model servers behind dejavu: which may answer, in which order, how they are reached, and which version of
+//! a model they run.
+//!
+//! The door: [`Upstreams`] plans and sends; [`VersionSource`] tells model versions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use http::{HeaderMap, Method};
+
+use crate::domain::{Head, Model, Target, Version};
+
+/// One request to send on, as the client made it.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// The method.
+    pub method: Method,
+    /// Path and query on dejavu's own listener, for instance `/v1/chat/completions`.
+    pub path: String,
+    /// The client's end-to-end headers. Hop-by-hop headers and dejavu's own request controls are already gone.
+    pub headers: HeaderMap,
+    /// The body's bytes, untouched.
+    pub body: Bytes,
+    /// The model name the client wrote, if the body has one: replaced in the body only when a target is asked
+    /// for another name.
+    pub model: Option<Arc<str>>,
+}
+
+/// An upstream's answer: its head, and its body as it comes.
+pub struct Incoming {
+    /// Status and headers.
+    pub head: Head,
+    /// The body. An item that is an error means the upstream cut it.
+    pub body: BoxStream<'static, Result<Bytes, UpstreamError>>,
+    /// Who answers.
+    pub target: Target,
+}
+
+/// Why no upstream answered.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum UpstreamError {
+    /// No route leads anywhere for this model.
+    #[error("no route for model {0:?}")]
+    NoRoute(String),
+    /// The residency rules leave no upstream.
+    #[error("no local upstream for model {0:?}")]
+    Residency(String),
+    /// Every upstream's queue is full.
+    #[error("every upstream is busy")]
+    Busy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// It could not be reached, or went silent before its head came.
+    #[error("upstream {upstream:?} is unreachable: {why}")]
+    Unreachable {
+        /// The upstream's configured name.
+        upstream: String,
+        /// What the transport said, without URLs or credentials.
+        why: String,
+    },
+    /// It went silent or broke off in the middle of its body.
+    #[error("upstream {upstream:?} broke off: {why}")]
+    Cut {
+        /// The upstream's configured name.
+        upstream: String,
+        /// What the transport said.
+        why: String,
+    },
+}
+
+/// What the configuration says about requests for one model name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Who may answer, in failover order; those known to be down come last. Never empty.
+    pub targets: Vec<Target>,
+    /// The route's own lifetime for answers.
+    pub ttl: Option<Duration>,
+}
+
+/// All configured upstreams behind one door.
+#[async_trait]
+pub trait Upstreams: Send + Sync + std::fmt::Debug {
+    /// Who may answer a request for this model name; `None` for requests that name no model.
+    ///
+    /// # Errors
+    /// [`UpstreamError::NoRoute`] and [`UpstreamError::Residency`].
+    fn plan(&self, model: Option<&str>, local_only: bool) -> Result<Plan, UpstreamError>;
+
+    /// Sends a request along a plan, failing over until a target answers. An error status is an answer; where
+    /// another target remains, 429 and 5xx are not passed on before it was tried.
+    ///
+    /// # Errors
+    /// When no target gave a head.
+    async fn send(&self, plan: &Plan, request: Outgoing) -> Result<Incoming, UpstreamError>;
+
+    /// Each upstream's state, for `/readyz`, `/metrics` and `/admin/v1/upstreams`.
+    fn health(&self) -> Vec<UpstreamHealth>;
+}
+
+/// How one upstream is doing.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct UpstreamHealth {
+    /// Its configured name.
+    pub name: String,
+    /// `ollama`, `openai` or `anthropic`.
+    pub kind: &'static str,
+    /// `local` or `cloud`.
+    pub location: &'static str,
+    /// Whether requests are sent to it now.
+    pub up: bool,
+    /// The circuit breaker: `closed`, `open` or `half-open`.
+    pub breaker: &'static str,
+    /// Requests it is working on.
+    pub in_flight: usize,
+    /// Requests waiting for their turn.
+    pub queued: usize,
+    /// Median time to the head of an answer, in milliseconds, over recent requests.
+    pub latency_ms: Option<f64>,
+    /// The last failure, if it is failing.
+    pub error: Option<String>,
+}
+
+/// Tells which build of a model an upstream runs now.
+#[async_trait]
+pub trait VersionSource: Send + Sync + std::fmt::Debug {
+    /// Asks the upstream itself; `None` where it gives no such signal (then answers tell).
+    ///
+    /// # Errors
+    /// When it gives one but could not be asked.
+    async fn probe(&self, model: &Model) -> Result<Option<Version>, UpstreamError>;
+}
