@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use http::{HeaderMap, Method};
+use serde::{Deserialize, Serialize};
 
 use crate::domain::{Head, Model, Target, Version};
 
@@ -84,11 +85,12 @@ pub struct Plan {
 /// All configured upstreams behind one door.
 #[async_trait]
 pub trait Upstreams: Send + Sync + std::fmt::Debug {
-    /// Who may answer a request for this model name; `None` for requests that name no model.
+    /// Who may answer a request to `path` (on dejavu's own listener) for this model name; `None` for requests that
+    /// name no model. Only Ollama servers are asked for paths under `/api/`, while the route has one.
     ///
     /// # Errors
     /// [`UpstreamError::NoRoute`] and [`UpstreamError::Residency`].
-    fn plan(&self, model: Option<&str>, local_only: bool) -> Result<Plan, UpstreamError>;
+    fn plan(&self, path: &str, model: Option<&str>, local_only: bool) -> Result<Plan, UpstreamError>;
 
     /// Sends a request along a plan, failing over until a target answers. An error status is an answer; where
     /// another target remains, 429 and 5xx are not passed on before it was tried.
@@ -97,12 +99,50 @@ pub trait Upstreams: Send + Sync + std::fmt::Debug {
     /// When no target gave a head.
     async fn send(&self, plan: &Plan, request: Outgoing) -> Result<Incoming, UpstreamError>;
 
+    /// Sends a request to every upstream that serves its path, at once: for lists that are merged over upstreams
+    /// (`GET /v1/models`, `GET /api/tags`). In the order of the configuration.
+    async fn send_to_each(&self, request: Outgoing, local_only: bool) -> Vec<Each>;
+
     /// Each upstream's state, for `/readyz`, `/metrics` and `/admin/v1/upstreams`.
     fn health(&self) -> Vec<UpstreamHealth>;
 }
 
+/// One upstream's answer to a request that all were sent.
+pub struct Each {
+    /// Its configured name.
+    pub name: Arc<str>,
+    /// What it speaks.
+    pub kind: Kind,
+    /// What it said.
+    pub answer: Result<Incoming, UpstreamError>,
+}
+
+/// What an upstream speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// An Ollama server: its own API under `/api/`, the OpenAI and Anthropic dialects under `/v1/`.
+    Ollama,
+    /// OpenAI, or anything compatible with it.
+    OpenAi,
+    /// Anthropic.
+    Anthropic,
+}
+
+impl Kind {
+    /// The word for it in the configuration and in the admin API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ollama => "ollama",
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+        }
+    }
+}
+
 /// How one upstream is doing.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct UpstreamHealth {
     /// Its configured name.
     pub name: String,
@@ -127,9 +167,19 @@ pub struct UpstreamHealth {
 /// Tells which build of a model an upstream runs now.
 #[async_trait]
 pub trait VersionSource: Send + Sync + std::fmt::Debug {
-    /// Asks the upstream itself; `None` where it gives no such signal (then answers tell).
+    /// Asks the upstream itself, with a question that begins after this call did: reading before and after a
+    /// generation proves that no re-pull came between. Calls at the same time share one question. `None` where the
+    /// upstream gives no such signal for this model (then answers tell).
     ///
     /// # Errors
     /// When it gives one but could not be asked.
     async fn probe(&self, model: &Model) -> Result<Option<Version>, UpstreamError>;
+}
+
+/// Is told what the watcher of model versions sees.
+#[async_trait]
+pub trait VersionSink: Send + Sync + std::fmt::Debug {
+    /// The upstream runs this version of this model now. Called at the first sight of a model and at every change,
+    /// once under each name the model goes by (`llama3` and `llama3:latest`).
+    async fn seen(&self, model: &Model, version: &Version);
 }
