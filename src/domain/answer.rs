@@ -17,7 +17,7 @@ pub struct Head {
     pub headers: HeaderMap,
 }
 
-/// Tokens, as the answer reports them.
+/// Tokens, as the answer reports them, or estimated from its length where it does not say (`docs/protocols.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Usage {
     /// Tokens read.
@@ -56,6 +56,6 @@ pub struct Recording {
     pub finish: Finish,
     /// The model name the answer reports.
     pub reported_model: Option<Arc<str>>,
-    /// Tokens, when the answer says.
+    /// Tokens, counted or estimated; nothing where the protocol knows no tokens.
     pub usage: Option<Usage>,
 }

@@ -41,6 +41,8 @@ pub struct Traits {
     pub stateful: bool,
     /// It loads or unloads a model instead of asking something (Ollama).
     pub load_only: bool,
+    /// How many characters of text it holds, over all messages: for estimating tokens where nobody counted them.
+    pub characters: u64,
 }
 
 /// One request, as its protocol's adapter understood it. Says nothing of who asks or where it will go.
