@@ -68,6 +68,8 @@ causes! {
         WriteOnly => "write-only",
         /// The caller's mode only reads.
         ReadOnly => "read-only",
+        /// Only equality counts for this request, by the operator's mode or the caller's.
+        ExactOnly => "exact-only",
         /// The body was not understood.
         Unreadable => "unreadable",
         /// The body is larger than the cache reads.
