@@ -58,8 +58,7 @@ pub fn admit(asked: &Asked, directives: &Directives, mode: Mode, settings: &Sett
 /// Why the cache takes no part at all, the caller's and the operator's words first.
 fn shut_out(asked: &Asked, directives: &Directives, modes: [Mode; 2], settings: &Settings) -> Option<Cause> {
     let traits = &asked.traits;
-    // Written so that a temperature that is not a number counts as too high.
-    let too_hot = traits.temperature.is_some_and(|asked| !(asked <= settings.max_temperature));
+    let too_hot = traits.temperature.is_some_and(|asked| asked.is_nan() || asked > settings.max_temperature);
     [
         (modes.contains(&Mode::Off), Cause::Off),
         (directives.no_store, Cause::NoStore),
