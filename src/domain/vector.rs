@@ -29,7 +29,8 @@ pub enum InvalidVector {
 }
 
 impl Vector {
-    /// Takes raw components and scales them to unit length.
+    /// Takes raw components and scales them to unit length. Components whose length is one but for rounding are
+    /// taken as they are, so that a stored vector reads back bit for bit.
     ///
     /// # Errors
     /// When there are none, when one is not finite, or when all are (nearly) zero.
@@ -44,9 +45,11 @@ impl Vector {
         if length < 1e-12 {
             return Err(InvalidVector::Zero);
         }
-        #[expect(clippy::cast_possible_truncation, reason = "a unit vector's components fit f32")]
-        for x in &mut raw {
-            *x = (f64::from(*x) / length) as f32;
+        if (length - 1.0).abs() > 1e-6 {
+            #[expect(clippy::cast_possible_truncation, reason = "a unit vector's components fit f32")]
+            for x in &mut raw {
+                *x = (f64::from(*x) / length) as f32;
+            }
         }
         Ok(Self(raw.into()))
     }
@@ -98,6 +101,14 @@ mod tests {
         assert_eq!(Vector::normalised(vec![]), Err(InvalidVector::Empty));
         assert_eq!(Vector::normalised(vec![0.0, 0.0]), Err(InvalidVector::Zero));
         assert_eq!(Vector::normalised(vec![1.0, f32::NAN]), Err(InvalidVector::NotFinite));
+    }
+
+    #[test]
+    fn normalising_twice_changes_no_bit() {
+        let raw = (1..=384).map(|i| (i as f32 * 0.37).sin()).collect();
+        let once = Vector::normalised(raw).unwrap();
+        let twice = Vector::normalised(once.as_slice().to_vec()).unwrap();
+        assert_eq!(once, twice);
     }
 
     #[test]

@@ -2,6 +2,13 @@
 //!
 //! The door: [`VectorIndex`]. In memory only and derived from the store; it can be rebuilt at any time.
 
+mod matrix;
+mod nearest;
+mod partition;
+mod partitions;
+
+pub use partitions::{Partitions, Settings};
+
 use crate::domain::{EntryId, Scope, Vector};
 
 /// A vector found near another.

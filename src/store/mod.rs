@@ -3,6 +3,10 @@
 //! The door: [`EntryStore`] for answers, [`Ledger`] for small named records (model epochs, the hashing secret,
 //! reported pairs).
 
+mod memory;
+
+pub use memory::MemoryStore;
+
 use async_trait::async_trait;
 
 use crate::domain::{Entry, EntryId};

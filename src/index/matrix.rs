@@ -1,0 +1,149 @@
+//! Vectors of one dimension, row by row in one piece of memory, and whose row is whose.
+
+use std::collections::HashMap;
+
+use super::Neighbour;
+use super::nearest::Nearest;
+use crate::domain::{EntryId, vector};
+
+/// A row's number. Numbers are dense: taking a row out gives its number to the last one.
+pub(super) type Row = u32;
+
+/// What taking a row out did to the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Removal {
+    /// The number that became free, and was given to the last row unless it was the last.
+    pub(super) row: Row,
+    /// The number that exists no more.
+    pub(super) last: Row,
+}
+
+/// The vectors of one partition.
+#[derive(Debug)]
+pub(super) struct Matrix {
+    dimension: usize,
+    components: Vec<f32>,
+    ids: Vec<EntryId>,
+    places: HashMap<EntryId, Row>,
+}
+
+impl Matrix {
+    /// An empty matrix for vectors of `dimension` components.
+    pub(super) fn new(dimension: usize) -> Self {
+        Self { dimension, components: Vec::new(), ids: Vec::new(), places: HashMap::new() }
+    }
+
+    /// Components of each row.
+    pub(super) fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// Number of rows.
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// The components of a row.
+    pub(super) fn row(&self, row: Row) -> &[f32] {
+        let start = row as usize * self.dimension;
+        &self.components[start..start + self.dimension]
+    }
+
+    /// Whose row it is.
+    pub(super) fn id(&self, row: Row) -> EntryId {
+        self.ids[row as usize]
+    }
+
+    /// Appends a row. The id must not be there yet, and the vector must have the matrix's dimension.
+    pub(super) fn push(&mut self, id: EntryId, vector: &[f32]) -> Row {
+        assert_eq!(vector.len(), self.dimension, "a matrix holds vectors of one dimension");
+        let row = Row::try_from(self.ids.len()).expect("a partition holds fewer vectors than u32 counts");
+        if self.components.capacity() - self.components.len() < self.dimension {
+            // An eighth more at a time: doubling would leave up to half of a large matrix unused.
+            self.components.reserve_exact(self.dimension.max(self.components.len() / 8));
+        }
+        self.components.extend_from_slice(vector);
+        self.ids.push(id);
+        let before = self.places.insert(id, row);
+        debug_assert!(before.is_none(), "an id has one row");
+        row
+    }
+
+    /// Takes a row out by putting the last row in its place.
+    pub(super) fn take(&mut self, id: EntryId) -> Option<Removal> {
+        let row = self.places.remove(&id)?;
+        let last = Row::try_from(self.ids.len() - 1).expect("rows are counted in u32");
+        self.ids.swap_remove(row as usize);
+        if row != last {
+            let start = last as usize * self.dimension;
+            self.components.copy_within(start..start + self.dimension, row as usize * self.dimension);
+            self.places.insert(self.ids[row as usize], row);
+        }
+        self.components.truncate(last as usize * self.dimension);
+        if self.components.capacity() > 4 * self.components.len().max(self.dimension) {
+            self.components.shrink_to(2 * self.components.len());
+            self.ids.shrink_to(2 * self.ids.len());
+            self.places.shrink_to(2 * self.places.len());
+        }
+        Some(Removal { row, last })
+    }
+
+    /// Scores every row.
+    pub(super) fn scan(&self, query: &[f32], nearest: &mut Nearest) {
+        for (components, id) in self.components.chunks_exact(self.dimension).zip(&self.ids) {
+            nearest.offer(Neighbour { id: *id, similarity: similarity(query, components) });
+        }
+    }
+
+    /// Scores some rows.
+    pub(super) fn score(&self, query: &[f32], rows: impl IntoIterator<Item = Row>, nearest: &mut Nearest) {
+        for row in rows {
+            nearest.offer(Neighbour { id: self.id(row), similarity: similarity(query, self.row(row)) });
+        }
+    }
+
+    /// Approximate memory, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.components.capacity() * size_of::<f32>()
+            + self.ids.capacity() * size_of::<EntryId>()
+            + self.places.capacity() * (size_of::<(EntryId, Row)>() + 1)
+    }
+}
+
+/// Cosine of two unit vectors of one dimension.
+pub(super) fn similarity(a: &[f32], b: &[f32]) -> f32 {
+    vector::dot(a, b).clamp(-1.0, 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> EntryId {
+        EntryId([n; 16])
+    }
+
+    #[test]
+    fn taking_a_row_out_gives_its_number_to_the_last() {
+        let mut matrix = Matrix::new(2);
+        for n in 0..4 {
+            matrix.push(id(n), &[f32::from(n), 1.0]);
+        }
+        assert_eq!(matrix.take(id(1)), Some(Removal { row: 1, last: 3 }));
+        assert_eq!((matrix.id(1), matrix.row(1)), (id(3), [3.0, 1.0].as_slice()));
+        assert_eq!(matrix.take(id(1)), None);
+        assert_eq!(matrix.take(id(2)), Some(Removal { row: 2, last: 2 }));
+        assert_eq!(matrix.len(), 2);
+    }
+
+    #[test]
+    fn memory_is_given_back() {
+        let mut matrix = Matrix::new(8);
+        let ids: Vec<_> = (0..200_u32).map(|n| EntryId(u128::from(n).to_be_bytes())).collect();
+        ids.iter().for_each(|id| drop(matrix.push(*id, &[0.5; 8])));
+        let full = matrix.bytes();
+        ids.iter().for_each(|id| drop(matrix.take(*id)));
+        assert!(matrix.bytes() < full / 10, "{} of {full}", matrix.bytes());
+    }
+}
