@@ -1,1 +1,7 @@
 //! The commands.
+
+pub mod exit;
+pub mod http;
+
+pub mod exit;
+pub mod http;

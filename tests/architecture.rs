@@ -1,0 +1,194 @@
+//! The rules of the house, run as tests: which room may know which, what each room must not know, which file alone
+//! names an engine. ARCHITECTURE.md tells why.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Rooms by rank; a room imports only rooms of strictly lower rank.
+const RANKS: &[(u8, &[&str])] = &[
+    (0, &["domain"]),
+    (1, &["policy", "wire", "telemetry"]),
+    (2, &["embed", "index", "store", "upstream", "access"]),
+    (3, &["cache"]),
+    (4, &["serve"]),
+    (5, &["config"]),
+    (6, &["app"]),
+    (7, &["cli", "main"]),
+];
+
+/// The one file that may name each outside engine.
+const ENGINES: &[(&str, &str)] = &[
+    ("fastembed", "src/embed/onnx.rs"),
+    ("ort", "src/embed/onnx.rs"),
+    ("hnsw_rs", "src/index/hnsw.rs"),
+    ("sled", "src/store/sled.rs"),
+    ("moka", "src/cache/hot.rs"),
+    ("reqwest", "src/upstream/transport.rs"),
+];
+
+/// Rooms that decide or translate and touch nothing outside.
+const PURE: &[&str] = &["domain", "policy", "wire"];
+const IMPURE_WORDS: &[&str] =
+    &["async fn", "tokio::", "std::fs", "std::net", "std::env", "SystemTime", "Instant::now"];
+
+const LONGEST_FILE: usize = 450;
+
+struct Source {
+    path: String,
+    room: String,
+    /// The text without comments and without its `#[cfg(test)]` module.
+    code: String,
+    lines: usize,
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    collect(&root.join("src"), &mut files);
+    files.sort();
+    files
+        .into_iter()
+        .map(|file| {
+            let path = file.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/");
+            let text = fs::read_to_string(&file).unwrap();
+            let room = path["src/".len()..].split('/').next().unwrap().trim_end_matches(".rs").to_owned();
+            let shipped = text.split("#[cfg(test)]\nmod ").next().unwrap();
+            let code: Vec<&str> = shipped.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+            Source { path, room, lines: shipped.lines().count(), code: code.join("\n") }
+        })
+        .collect()
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for item in fs::read_dir(folder).unwrap() {
+        let path = item.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+fn rank(room: &str) -> Option<u8> {
+    RANKS.iter().find(|(_, rooms)| rooms.contains(&room)).map(|(rank, _)| *rank)
+}
+
+/// The rooms that `code` names, as `crate::room`, `dejavu::room` or in a braced list after either.
+fn rooms_named(code: &str) -> Vec<String> {
+    let mut named = Vec::new();
+    for prefix in ["crate::", "dejavu::"] {
+        for (at, _) in code.match_indices(prefix) {
+            let rest = &code[at + prefix.len()..];
+            match rest.strip_prefix('{') {
+                Some(list) => named.extend(top_level_items(list)),
+                None => named.push(identifier(rest)),
+            }
+        }
+    }
+    named
+}
+
+/// The first identifiers of a braced import list, nested braces skipped.
+fn top_level_items(list: &str) -> Vec<String> {
+    let mut depth = 0_usize;
+    let mut items = vec![String::new()];
+    for c in list.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => items.push(String::new()),
+            c if depth == 0 => items.last_mut().unwrap().push(c),
+            _ => {}
+        }
+    }
+    items.iter().map(|item| identifier(item.trim_start())).collect()
+}
+
+fn identifier(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+/// Whether `word` stands in `code` as the first segment of a path that leads outside.
+fn names_crate(code: &str, word: &str) -> bool {
+    code.match_indices(&format!("{word}::")).any(|(at, _)| {
+        let before = code[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
+    })
+}
+
+#[test]
+fn a_room_knows_only_rooms_of_lower_rank() {
+    let mut faults = Vec::new();
+    for source in sources().iter().filter(|source| source.room != "lib") {
+        let own = rank(&source.room).unwrap_or_else(|| panic!("{} stands in no ranked room", source.path));
+        for other in rooms_named(&source.code).into_iter().filter(|other| *other != source.room) {
+            match rank(&other) {
+                Some(theirs) if theirs >= own => {
+                    faults.push(format!("{} (rank {own}) imports {other} (rank {theirs})", source.path));
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn the_import_reader_sees_every_form() {
+    let code = "use crate::domain::Key;\nuse crate::{wire, policy::{judge, admit}, store};\nlet x = crate::cache::Engine;";
+    let mut named = rooms_named(code);
+    named.sort();
+    assert_eq!(named, ["cache", "domain", "policy", "store", "wire"]);
+}
+
+#[test]
+fn one_file_names_each_engine() {
+    let mut named: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for source in sources() {
+        for (engine, _) in ENGINES {
+            if names_crate(&source.code, engine) {
+                named.entry(engine).or_default().push(source.path.clone());
+            }
+        }
+    }
+    for (engine, file) in ENGINES {
+        assert_eq!(named.get(engine).map(Vec::as_slice), Some(&[(*file).to_owned()][..]), "who names {engine}");
+    }
+}
+
+#[test]
+fn pure_rooms_touch_nothing_outside() {
+    let mut faults = Vec::new();
+    for source in sources().iter().filter(|source| PURE.contains(&source.room.as_str())) {
+        for word in IMPURE_WORDS.iter().filter(|word| source.code.contains(**word)) {
+            if !(source.path == "src/domain/time.rs" && *word == "SystemTime") {
+                faults.push(format!("{} contains {word:?}", source.path));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn only_the_clock_reads_the_wall_clock() {
+    for source in sources() {
+        assert!(
+            source.path == "src/domain/time.rs" || !source.code.contains("SystemTime::now"),
+            "{} reads the wall clock",
+            source.path
+        );
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_for_and_stays_readable() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for source in sources() {
+        let text = fs::read_to_string(root.join(&source.path)).unwrap();
+        assert!(text.starts_with("//!"), "{} has no header", source.path);
+        assert!(source.lines <= LONGEST_FILE, "{} has {} lines: one idea a file", source.path, source.lines);
+    }
+}
