@@ -29,8 +29,7 @@ const ENGINES: &[(&str, &str)] = &[
 
 /// Rooms that decide or translate and touch nothing outside.
 const PURE: &[&str] = &["domain", "policy", "wire"];
-const IMPURE_WORDS: &[&str] =
-    &["async fn", "tokio::", "std::fs", "std::net", "std::env", "SystemTime", "Instant::now"];
+const IMPURE_WORDS: &[&str] = &["async fn", "tokio::", "std::fs", "std::net", "std::env", "SystemTime", "Instant::now"];
 
 const LONGEST_FILE: usize = 450;
 
@@ -138,7 +137,8 @@ fn a_room_knows_only_rooms_of_lower_rank() {
 
 #[test]
 fn the_import_reader_sees_every_form() {
-    let code = "use crate::domain::Key;\nuse crate::{wire, policy::{judge, admit}, store};\nlet x = crate::cache::Engine;";
+    let code =
+        "use crate::domain::Key;\nuse crate::{wire, policy::{judge, admit}, store};\nlet x = crate::cache::Engine;";
     let mut named = rooms_named(code);
     named.sort();
     assert_eq!(named, ["cache", "domain", "policy", "store", "wire"]);

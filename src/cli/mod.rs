@@ -2,6 +2,3 @@
 
 pub mod exit;
 pub mod http;
-
-pub mod exit;
-pub mod http;
