@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answerer, Key, Namespace, Recording, Scope, SpaceId, Surface, Tag, TenantId, Timestamp, Vector};
+use super::{Answerer, Digest, Key, Namespace, Recording, Scope, SpaceId, Surface, Tag, TenantId, Timestamp, Vector};
 
 /// Names an entry outside: the first 128 bits of its key, as 32 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,15 +61,33 @@ impl<'de> Deserialize<'de> for EntryId {
     }
 }
 
-/// Where an entry stands in semantic search.
+/// Where an entry stands in semantic search. What depends on the embedder stands apart, so that another embedder
+/// can place the entry anew.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Placement {
-    /// The partition it is searched in.
+    /// What a request must share with it before the two are compared by meaning.
     pub scope: Scope,
-    /// The prompt's vector.
+    /// The prompt as an embedder saw it; `None` until one has.
+    pub embedded: Option<Embedded>,
+}
+
+/// A prompt's place in one embedder's space.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedded {
+    /// Its vector.
     pub vector: Vector,
     /// The space of that vector.
     pub space: SpaceId,
+    /// Digest of the text beyond the embedder's window; `None` when all was seen.
+    pub unseen: Option<Digest>,
+}
+
+impl Placement {
+    /// The index partition it is searched in; `None` until it is embedded.
+    #[must_use]
+    pub fn partition(&self) -> Option<Scope> {
+        self.embedded.as_ref().map(|at| self.scope.partition(&at.space, at.unseen))
+    }
 }
 
 /// One kept answer.
@@ -116,7 +134,8 @@ impl Entry {
     #[must_use]
     pub fn weight(&self) -> u64 {
         const FIXED: usize = 512;
-        let vector = self.placement.as_ref().map_or(0, |at| at.vector.dimension() * size_of::<f32>());
+        let vector = self.placement.as_ref().and_then(|at| at.embedded.as_ref());
+        let vector = vector.map_or(0, |at| at.vector.dimension() * size_of::<f32>());
         (FIXED + self.prompt.len() + vector + self.recording.answer.len()) as u64
     }
 }

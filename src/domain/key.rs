@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::SpaceId;
+
 /// 256 bits that stand for some content.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -42,6 +44,17 @@ pub struct Key(pub Digest);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Scope(pub Digest);
+
+impl Scope {
+    /// The index partition for prompts embedded in `space`. `unseen` is the digest of the text beyond the embedder's
+    /// window, if the prompt is longer than that: such prompts meet only where that remainder is identical.
+    #[must_use]
+    pub fn partition(self, space: &SpaceId, unseen: Option<Digest>) -> Self {
+        // Not keyed again: the scope is already a keyed digest.
+        let hasher = FieldHasher::unkeyed("partition").field(&self.0.0).field(space.0.as_bytes());
+        Self(hasher.list(unseen.iter().map(|digest| digest.0.as_slice())).digest())
+    }
+}
 
 /// The installation's hashing secret: made once, kept in the store, never shown.
 #[derive(Clone)]

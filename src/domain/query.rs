@@ -95,15 +95,14 @@ impl Query {
     /// The identity of this exact request when `model` at `version` answers it.
     #[must_use]
     pub fn key(&self, secret: &Secret, model: &Model, version: &Version) -> Key {
-        let scope = self.scope(secret, model, version, None);
+        let scope = self.scope(secret, model, version);
         let hasher = secret.hasher("key").field(&scope.0.0).field(&self.asked.last.0);
         Key(hasher.digest())
     }
 
-    /// What an entry must equal before its prompt is compared by meaning. `unseen` is the digest of the text
-    /// beyond the embedder's window, if the prompt is longer than that.
+    /// What an entry must equal before its prompt is compared by meaning.
     #[must_use]
-    pub fn scope(&self, secret: &Secret, model: &Model, version: &Version, unseen: Option<Digest>) -> Scope {
+    pub fn scope(&self, secret: &Secret, model: &Model, version: &Version) -> Scope {
         // Destructured without `..`: a new field does not compile until someone says whether it is identity.
         let Self { asked, tenant, namespace, headers, targets: _ } = self;
         let Asked { surface, model: _, shape: _, frame, history, prompt: _, last: _, traits: _ } = &**asked;
@@ -117,8 +116,7 @@ impl Query {
             .field(version.0.as_bytes())
             .field(&headers.0)
             .field(&frame.0)
-            .list(history.iter().map(|turn| turn.digest.0.as_slice()))
-            .list(unseen.iter().map(|digest| digest.0.as_slice()));
+            .list(history.iter().map(|turn| turn.digest.0.as_slice()));
         Scope(hasher.digest())
     }
 }

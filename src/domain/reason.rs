@@ -94,6 +94,8 @@ causes! {
         BelowThreshold => "below-threshold",
         /// The model's version changed since this was answered.
         ModelChanged => "model-changed",
+        /// Which version of the model answers cannot be told now.
+        VersionUnknown => "version-unknown",
         /// An answer was there, past its time.
         Expired => "expired",
         /// An answer was there, but not fresh enough for this caller.
