@@ -3,44 +3,35 @@
 //! The door: [`read`] understands a request body, [`Recorder`] folds an answer's bytes into a recording, [`replay`]
 //! turns a recording back into bytes of either shape, [`refuse`] speaks dejavu's own errors in the caller's
 //! protocol. Pure: no sockets, no cache, no clock.
+//!
+//! Inside, [`adapter`] holds the one table from surface to adapter; `docs/protocols.md` tells how to add a row.
 
 use bytes::Bytes;
-use std::time::Duration;
 
-use crate::domain::{Asked, Cause, Protocol, Recording, Shape, Surface, Timestamp};
+use crate::domain::{Asked, Protocol, Recording, Shape, Surface, Timestamp};
+
+mod adapter;
+mod canonical;
+mod fresh;
+mod members;
+mod merge;
+mod ndjson;
+mod openai;
+mod pieces;
+mod recorder;
+mod refuse;
+mod sse;
+mod strict;
+mod turns;
+
+pub use members::{model_of, rename_model};
+pub use recorder::Recorder;
+pub use refuse::{Refusal, refuse};
 
 /// Understands a request body. `None` is never an error to the client: the body is forwarded untouched.
 #[must_use]
 pub fn read(surface: Surface, body: &[u8]) -> Option<Asked> {
-    let _ = (surface, body);
-    None
-}
-
-/// Folds the bytes of one answer into a [`Recording`]. Push chunks cut anywhere; the result is the same.
-#[derive(Debug)]
-pub struct Recorder {}
-
-impl Recorder {
-    /// A recorder for an answer to a request of `surface`; `streamed` says whether the upstream streams it (its
-    /// `content-type` is an event stream or NDJSON).
-    #[must_use]
-    pub fn new(surface: Surface, streamed: bool) -> Self {
-        let _ = (surface, streamed);
-        Self {}
-    }
-
-    /// Takes the next bytes of the body.
-    pub fn push(&mut self, chunk: &[u8]) {
-        let _ = chunk;
-    }
-
-    /// Ends the recording.
-    ///
-    /// # Errors
-    /// Why there is none: cut before its terminal marker, an error inside the stream, not understood.
-    pub fn finish(self) -> Result<Recording, Cause> {
-        Err(Cause::Cut)
-    }
+    adapter::of(surface)?.read(strict::parse(body)?)
 }
 
 /// What is new about each replay of a recording.
@@ -57,41 +48,32 @@ pub struct Fresh {
 pub struct Piece {
     /// Bytes to send: whole events or lines.
     pub bytes: Bytes,
+    /// About how many tokens of text it carries, for pacing; 0 when it only frames.
+    pub tokens: u32,
 }
 
-/// A recording as bytes of the wished shape: one piece when whole, several when streamed.
+/// A recording as bytes of the wished shape: one piece when whole, several when streamed. No pieces at all when the
+/// recording holds no answer of its surface, which only a damaged one does.
 #[must_use]
 pub fn replay(recording: &Recording, shape: Shape, fresh: Fresh) -> Vec<Piece> {
-    let _ = (recording, shape, fresh);
-    Vec::new()
+    let Some(adapter) = adapter::of(recording.surface) else { return Vec::new() };
+    if !shape.stream {
+        let whole = adapter.whole(&recording.answer, fresh).unwrap_or_else(|| recording.answer.clone());
+        return vec![Piece {
+            bytes: whole,
+            tokens: recording.usage.map_or(0, |usage| usage.completion.min(1 << 30) as u32),
+        }];
+    }
+    let Ok(answer) = serde_json::from_slice(&recording.answer) else { return Vec::new() };
+    adapter.stream(answer, recording.usage.unwrap_or_default(), shape, fresh)
 }
 
-/// Why dejavu itself must refuse a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// 401: the credential is missing or unknown.
-    Unauthorised,
-    /// 403: the credential may not do this.
-    Forbidden(String),
-    /// 400: a header or parameter of dejavu's own is malformed.
-    BadRequest(String),
-    /// 404: no route leads anywhere for this model.
-    NoRoute(String),
-    /// 413: the body is larger than the server takes.
-    TooLarge,
-    /// 429: a limit of the operator's.
-    OverLimit(Duration),
-    /// 502: no upstream could be reached.
-    Unreachable(String),
-    /// 503: every upstream is busy.
-    Busy(Duration),
-    /// 504: `only-if-cached` and nothing to serve.
-    NotCached,
-}
-
-/// dejavu's own error body, JSON in the caller's protocol. The status is `serve`'s to choose.
+/// The `content-type` of a surface's answers: whole, or streamed.
 #[must_use]
-pub fn refuse(protocol: Protocol, refusal: &Refusal) -> Bytes {
-    let _ = (protocol, refusal);
-    Bytes::new()
+pub const fn content_type(surface: Surface, stream: bool) -> &'static str {
+    match (stream, surface.protocol()) {
+        (false, _) => "application/json",
+        (true, Protocol::OpenAi | Protocol::Anthropic) => "text/event-stream; charset=utf-8",
+        (true, Protocol::Ollama) => "application/x-ndjson",
+    }
 }

@@ -1,0 +1,130 @@
+//! The members of a JSON object in place: where each value's bytes lie, so that one can be replaced and every other
+//! byte stays as it was.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The model name in a JSON body that need not be understood any further: for routing what is passed through.
+/// `None` when the body is no JSON object, or names no model, or more than one.
+#[must_use]
+pub fn model_of(body: &[u8]) -> Option<String> {
+    serde_json::from_slice(&body[one(body, "model")?]).ok()
+}
+
+/// The same body asking for another model: only the bytes of the top-level `model` value change. `None` when there
+/// is no one such value to replace.
+#[must_use]
+pub fn rename_model(body: &[u8], new: &str) -> Option<Bytes> {
+    let at = one(body, "model")?;
+    let name = serde_json::to_vec(new).ok()?;
+    Some(splice(body, &[(at, name)]))
+}
+
+/// The body with each range replaced; ranges are in order and do not overlap.
+pub(super) fn splice(body: &[u8], edits: &[(Range<usize>, Vec<u8>)]) -> Bytes {
+    let mut out = Vec::with_capacity(body.len() + edits.iter().map(|(_, new)| new.len()).sum::<usize>());
+    let mut copied = 0;
+    for (at, new) in edits {
+        out.extend_from_slice(&body[copied..at.start]);
+        out.extend_from_slice(new);
+        copied = at.end;
+    }
+    out.extend_from_slice(&body[copied..]);
+    out.into()
+}
+
+/// The top-level members of an object in the order they are written, each with the place of its value's bytes.
+/// `None` when the body is no JSON object.
+pub(super) fn members(body: &[u8]) -> Option<Vec<(Cow<'_, str>, Range<usize>)>> {
+    let text = std::str::from_utf8(body).ok()?;
+    let Members(found) = serde_json::from_str(text).ok()?;
+    let place = |value: &RawValue| {
+        let start = value.get().as_ptr() as usize - text.as_ptr() as usize;
+        start..start + value.get().len()
+    };
+    Some(found.into_iter().map(|(key, value)| (key.0, place(value))).collect())
+}
+
+/// The place of the one value that `key` has.
+fn one(body: &[u8], key: &str) -> Option<Range<usize>> {
+    let mut with_key = members(body)?.into_iter().filter(|(name, _)| name == key).map(|(_, at)| at);
+    let only = with_key.next()?;
+    with_key.next().is_none().then_some(only)
+}
+
+struct Members<'a>(Vec<(Key<'a>, &'a RawValue)>);
+
+/// An object's key, borrowed from the text unless it holds escapes.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+        from.deserialize_str(KeyVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct MembersVisitor;
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = Members<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut found = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    found.push(member);
+                }
+                Ok(Members(found))
+            }
+        }
+        from.deserialize_map(MembersVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_top_level_model_is_renamed_and_no_other_byte() {
+        let body = br#" { "a":{"model":"x"}, "model" : "gpt-4o" ,"n":1.50,"t":"\u0041"} "#;
+        let renamed = rename_model(body, "llama \"3\"").unwrap();
+        let expected = r#" { "a":{"model":"x"}, "model" : "llama \"3\"" ,"n":1.50,"t":"\u0041"} "#;
+        assert_eq!(renamed, expected.as_bytes());
+        assert_eq!(model_of(&renamed).as_deref(), Some("llama \"3\""));
+    }
+
+    #[test]
+    fn an_escaped_key_is_the_same_key() {
+        assert_eq!(model_of(br#"{"mod\u0065l":"m"}"#).as_deref(), Some("m"));
+    }
+
+    #[test]
+    fn without_exactly_one_model_there_is_none() {
+        for body in ["", "[]", "{}", r#"{"model":"a","model":"b"}"#, r#"{"model":"a""#, r#"{"a":{"model":"b"}}"#] {
+            assert_eq!(model_of(body.as_bytes()), None, "{body}");
+            assert_eq!(rename_model(body.as_bytes(), "x"), None, "{body}");
+        }
+        assert_eq!(model_of(br#"{"model":1}"#), None);
+    }
+}
