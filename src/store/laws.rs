@@ -9,8 +9,8 @@ use proptest::prelude::*;
 
 use super::{DiskStore, EntryStore, Ledger, MemoryStore};
 use crate::domain::{
-    Answerer, Digest, Entry, EntryId, Finish, Key, Location, Model, Namespace, Placement, Recording, Scope, SpaceId,
-    Surface, Tag, TenantId, Timestamp, Usage, Vector, Version,
+    Answerer, Digest, Embedded, Entry, EntryId, Finish, Key, Location, Model, Namespace, Placement, Recording, Scope,
+    SpaceId, Surface, Tag, TenantId, Timestamp, Usage, Vector, Version,
 };
 
 /// An entry whose id and content follow from `n` and `answer`.
@@ -32,8 +32,11 @@ pub(super) fn entry(n: u64, answer: Bytes) -> Entry {
         expires: Timestamp(1_700_000_060_000 + n),
         placement: Some(Placement {
             scope: Scope(Digest::of(b"scope")),
-            vector: Vector::normalised(vec![0.6, 0.8]).unwrap(),
-            space: SpaceId("space".into()),
+            embedded: Some(Embedded {
+                vector: Vector::normalised(vec![0.6, 0.8]).unwrap(),
+                space: SpaceId("space".into()),
+                unseen: None,
+            }),
         }),
         took: Duration::from_micros(1_234_567),
         recording: Recording {
@@ -59,9 +62,11 @@ prop_compose! {
         scope in any_digest(),
         raw in prop::collection::vec(-1.0_f32..1.0, 1..400),
         space in any_text(),
+        unseen in prop::option::of(any_digest()),
+        placed in any::<bool>(),
     ) -> Option<Placement> {
-        let vector = Vector::normalised(raw).ok()?;
-        Some(Placement { scope: Scope(scope), vector, space: SpaceId(space) })
+        let embedded = Vector::normalised(raw).ok().map(|vector| Embedded { vector, space: SpaceId(space), unseen });
+        placed.then_some(Placement { scope: Scope(scope), embedded })
     }
 }
 

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::envelope::{self, Damage};
 use crate::domain::{
-    Answerer, Digest, Entry, EntryId, Finish, Key, Location, Model, Namespace, Placement, Recording, Scope, SpaceId,
-    Surface, Tag, TenantId, Timestamp, Usage, Vector, Version,
+    Answerer, Digest, Embedded, Entry, EntryId, Finish, Key, Location, Model, Namespace, Placement, Recording, Scope,
+    SpaceId, Surface, Tag, TenantId, Timestamp, Usage, Vector, Version,
 };
 
 /// An entry as a whole record.
@@ -70,9 +70,15 @@ enum LocationV1 {
 #[derive(Serialize, Deserialize)]
 struct PlacementV1 {
     scope: Bytes,
+    embedded: Option<EmbeddedV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EmbeddedV1 {
     /// The components, f32 little endian.
     vector: Bytes,
     space: String,
+    unseen: Option<Bytes>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -181,9 +187,15 @@ impl From<&Entry> for EntryV1 {
 }
 
 impl From<&Placement> for PlacementV1 {
-    fn from(Placement { scope, vector, space }: &Placement) -> Self {
+    fn from(Placement { scope, embedded }: &Placement) -> Self {
+        Self { scope: bytes(&scope.0), embedded: embedded.as_ref().map(EmbeddedV1::from) }
+    }
+}
+
+impl From<&Embedded> for EmbeddedV1 {
+    fn from(Embedded { vector, space, unseen }: &Embedded) -> Self {
         let vector = vector.as_slice().iter().flat_map(|component| component.to_le_bytes()).collect();
-        Self { scope: bytes(&scope.0), vector, space: space.0.to_string() }
+        Self { vector, space: space.0.to_string(), unseen: unseen.as_ref().map(bytes) }
     }
 }
 
@@ -204,10 +216,7 @@ impl EntryV1 {
             tags: self.tags.into_iter().map(|tag| Tag(tag.into())).collect(),
             created: Timestamp(self.created_ms),
             expires: Timestamp(self.expires_ms),
-            placement: match self.placement {
-                Some(placement) => Some(placement.into_placement()?),
-                None => None,
-            },
+            placement: understood(self.placement, PlacementV1::into_placement)?,
             took: Duration::new(self.took_s, self.took_ns),
             recording: Recording {
                 surface: recording.surface.into(),
@@ -222,14 +231,23 @@ impl EntryV1 {
 
 impl PlacementV1 {
     fn into_placement(self) -> Option<Placement> {
+        let embedded = understood(self.embedded, EmbeddedV1::into_embedded)?;
+        Some(Placement { scope: Scope(digest(&self.scope)?), embedded })
+    }
+}
+
+impl EmbeddedV1 {
+    fn into_embedded(self) -> Option<Embedded> {
         let (components, rest) = self.vector.as_chunks::<4>();
         let vector = Vector::normalised(components.iter().copied().map(f32::from_le_bytes).collect()).ok()?;
-        rest.is_empty().then_some(Placement {
-            scope: Scope(digest(&self.scope)?),
-            vector,
-            space: SpaceId(self.space.into()),
-        })
+        let unseen = understood(self.unseen, |unseen| digest(&unseen))?;
+        rest.is_empty().then_some(Embedded { vector, space: SpaceId(self.space.into()), unseen })
     }
+}
+
+/// Converts what is there; nothing being there is no fault.
+fn understood<A, B>(part: Option<A>, convert: impl FnOnce(A) -> Option<B>) -> Option<Option<B>> {
+    part.map_or(Some(None), |part| convert(part).map(Some))
 }
 
 fn bytes(digest: &Digest) -> Bytes {
