@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use http::Uri;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Kind;
 use super::route::Pattern;
@@ -126,7 +126,7 @@ impl Kind {
 }
 
 /// One `[[route]]`: where requests for some models go.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RouteSettings {
     /// Model names it takes; `*` stands for any text, `/` included.
@@ -142,7 +142,7 @@ pub struct RouteSettings {
 }
 
 /// `[versions]`: how model versions are watched.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VersionSettings {
     /// How often model digests are read.
