@@ -1,0 +1,76 @@
+//! Embedding a prompt once, however many requests ask for it at the same time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::OnceCell;
+
+use crate::domain::{Cause, Embedded};
+use crate::embed::{EmbedError, Embedder};
+
+type Pending = OnceCell<Result<Embedded, Cause>>;
+
+/// The embedder, which may come late and be exchanged, and what it is working on.
+#[derive(Debug, Default)]
+pub(super) struct Embeddings {
+    embedder: ArcSwap<Option<Arc<dyn Embedder>>>,
+    pending: Mutex<HashMap<Arc<str>, Weak<Pending>>>,
+}
+
+impl Embeddings {
+    /// Prompts pending beyond which abandoned ones are looked for.
+    const MOST: usize = 1024;
+
+    pub(super) fn set(&self, embedder: Option<Arc<dyn Embedder>>) {
+        self.embedder.store(Arc::new(embedder));
+    }
+
+    pub(super) fn embedder(&self) -> Option<Arc<dyn Embedder>> {
+        Option::clone(&self.embedder.load())
+    }
+
+    /// The prompt as the embedder sees it.
+    ///
+    /// # Errors
+    /// Why there is no embedding.
+    pub(super) async fn embed(&self, prompt: &Arc<str>) -> Result<Embedded, Cause> {
+        let Some(embedder) = self.embedder() else { return Err(Cause::NoEmbedder) };
+        let pending = self.pending(prompt);
+        let embedded = pending.get_or_init(|| ask(&*embedder, prompt)).await.clone();
+        drop(pending);
+        let mut all = self.pending.lock();
+        if all.get(prompt).is_some_and(|cell| cell.strong_count() == 0) {
+            all.remove(prompt);
+        }
+        embedded
+    }
+
+    fn pending(&self, prompt: &Arc<str>) -> Arc<Pending> {
+        let mut all = self.pending.lock();
+        if let Some(cell) = all.get(prompt).and_then(Weak::upgrade) {
+            return cell;
+        }
+        if all.len() >= Self::MOST {
+            // Those whose requests all left before the embedder answered.
+            all.retain(|_, cell| cell.strong_count() > 0);
+        }
+        let cell = Arc::<Pending>::default();
+        all.insert(prompt.clone(), Arc::downgrade(&cell));
+        cell
+    }
+}
+
+pub(super) async fn ask(embedder: &dyn Embedder, prompt: &str) -> Result<Embedded, Cause> {
+    let space = &embedder.space().id;
+    match embedder.embed(prompt).await {
+        Ok(seen) => Ok(Embedded { vector: seen.vector, space: space.clone(), unseen: seen.unseen }),
+        Err(EmbedError::Busy) => Err(Cause::EmbedBusy),
+        Err(EmbedError::Timeout) => Err(Cause::EmbedTimeout),
+        Err(EmbedError::Fault(fault)) => {
+            tracing::warn!(%fault, "the embedder failed");
+            Err(Cause::EmbedFault)
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The engine's parts, and how they are put together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::embedding::Embeddings;
+use super::epochs::{Epochs, Standing};
+use super::flight::{Flights, Limits};
+use super::settings::{Settings, WhenUnsure};
+use super::shelf::Shelf;
+use crate::domain::{Clock, Model, Secret, Timestamp, Version};
+use crate::embed::Embedder;
+use crate::index::VectorIndex;
+use crate::store::{EntryStore, Ledger};
+use crate::upstream::VersionSource;
+
+/// What the engine is built from.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where answers are kept.
+    pub store: Arc<dyn EntryStore>,
+    /// Where small records are kept.
+    pub ledger: Arc<dyn Ledger>,
+    /// Where vectors are searched.
+    pub index: Arc<dyn VectorIndex>,
+    /// Who tells model versions.
+    pub versions: Arc<dyn VersionSource>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The installation's hashing secret.
+    pub secret: Secret,
+    /// Where background work is tracked, so that shutting down waits for it.
+    pub tasks: TaskTracker,
+    /// Ends background work.
+    pub stop: CancellationToken,
+}
+
+/// The cache itself. Shared by all requests.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) settings: ArcSwap<Settings>,
+    pub(super) secret: Secret,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) shelf: Shelf,
+    pub(super) embeddings: Embeddings,
+    pub(super) epochs: Epochs,
+    pub(super) flights: Arc<Flights>,
+    pub(super) tasks: TaskTracker,
+    pub(super) stop: CancellationToken,
+}
+
+impl Engine {
+    /// Puts the parts together and starts the background work. The embedder comes later, through
+    /// [`Engine::set_embedder`]: until then matching is by equality.
+    pub async fn open(parts: Parts, settings: Settings) -> Arc<Self> {
+        let Parts { store, ledger, index, versions, clock, secret, tasks, stop } = parts;
+        let engine = Arc::new(Self {
+            shelf: Shelf::new(store, index, settings.hot_bytes),
+            epochs: Epochs::open(ledger.clone(), versions).await,
+            settings: ArcSwap::from_pointee(settings),
+            secret,
+            clock,
+            embeddings: Embeddings::default(),
+            flights: Arc::default(),
+            tasks,
+            stop,
+        });
+        engine
+    }
+
+    /// Puts an embedder in place of any, or takes it away.
+    pub fn set_embedder(self: &Arc<Self>, embedder: Option<Arc<dyn Embedder>>) {
+        self.embeddings.set(embedder);
+    }
+
+    /// Applies changed settings from the next request on. The hot tier keeps its size until a restart.
+    pub fn configure(&self, settings: Settings) {
+        self.settings.store(Arc::new(settings));
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(super) fn flight_limits(settings: &Settings) -> Limits {
+        Limits { bytes: settings.retain.max_answer.as_usize(), patience: settings.patience.0 }
+    }
+
+    /// The version of a model now, and what that allows; asks the upstream when nobody has since the start.
+    pub(super) async fn version(self: &Arc<Self>, model: &Model, settings: &Settings) -> Versioned {
+        const PAUSE: Duration = Duration::from_secs(5);
+        let rules = &settings.versions;
+        let mut standing = self.epochs.standing(model, self.now(), rules.unsure_after.0);
+        if standing == Standing::Unasked {
+            self.epochs.ask(model, self.now(), PAUSE, rules.ask_deadline.0).await;
+            standing = self.epochs.standing(model, self.now(), rules.unsure_after.0);
+        }
+        match standing {
+            Standing::Sure { version, ageing: false } => Versioned { version, unsure: None },
+            Standing::Sure { version, ageing: true } => {
+                self.ask_in_background(model, PAUSE, rules.ask_deadline.0);
+                Versioned { version, unsure: None }
+            }
+            Standing::Unsure(version) => {
+                self.ask_in_background(model, PAUSE, rules.ask_deadline.0);
+                Versioned { version, unsure: Some(rules.when_unsure) }
+            }
+            // Asked, without an answer: the version of before the start, if any, is in doubt.
+            Standing::Unasked => Versioned { version: self.epochs.current(model), unsure: Some(rules.when_unsure) },
+        }
+    }
+
+    fn ask_in_background(self: &Arc<Self>, model: &Model, pause: Duration, deadline: Duration) {
+        let (engine, model) = (self.clone(), model.clone());
+        if engine.epochs.may_ask(&model, engine.now(), pause) {
+            self.tasks.spawn(async move { engine.epochs.ask(&model, engine.now(), pause, deadline).await });
+        }
+    }
+}
+
+/// A model's version for one request.
+#[derive(Debug, Clone)]
+pub(super) struct Versioned {
+    /// The version.
+    pub version: Version,
+    /// It is in doubt, so do this.
+    pub unsure: Option<WhenUnsure>,
+}

@@ -1,0 +1,308 @@
+//! Model versions: which build of each model answers now, and which did before.
+//!
+//! A version is what the upstream says of itself (Ollama's digest), else what its answers report (OpenAI's dated
+//! model names), with the operator's bumps after it. The version is in every key, so that a change takes effect with
+//! the next lookup, and a model that returns to a known version gets its answers back. Kept in the ledger.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+use crate::domain::{Model, Timestamp, Version};
+use crate::store::{Ledger, StoreError};
+use crate::upstream::VersionSource;
+
+/// What is known of one model's version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// The model.
+    pub model: Model,
+    /// What upstream or answers say; empty while they said nothing.
+    pub signal: Version,
+    /// How often the operator declared a new version.
+    pub bumps: u64,
+    /// Versions before this one, latest first.
+    pub earlier: Vec<Version>,
+    /// When the signal was last seen.
+    pub seen: Option<Timestamp>,
+    /// When the version last changed.
+    pub changed: Option<Timestamp>,
+    /// Where the signal comes from.
+    pub source: Source,
+}
+
+/// Where a model's version is known from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// Nobody has said anything yet.
+    Unknown,
+    /// The upstream says it when asked.
+    Upstream,
+    /// Its answers report it.
+    Answers,
+}
+
+impl Epoch {
+    /// How many earlier versions are remembered.
+    const EARLIER: usize = 16;
+
+    fn new(model: Model) -> Self {
+        Self {
+            model,
+            signal: Version::unknown(),
+            bumps: 0,
+            earlier: Vec::new(),
+            seen: None,
+            changed: None,
+            source: Source::Unknown,
+        }
+    }
+
+    /// The version answers are kept under now.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version_of(&self.signal)
+    }
+
+    fn version_of(&self, signal: &Version) -> Version {
+        match self.bumps {
+            0 => signal.clone(),
+            // No signal contains a space, so a bumped version equals no signal.
+            bumps => Version(format!("{} bump {bumps}", signal.0).trim_start().into()),
+        }
+    }
+
+    fn change(&mut self, now: Timestamp, change: impl FnOnce(&mut Self)) -> bool {
+        let before = self.version();
+        change(self);
+        let after = self.version();
+        if before == after {
+            return false;
+        }
+        self.earlier.retain(|version| *version != after && *version != before);
+        self.earlier.insert(0, before);
+        self.earlier.truncate(Self::EARLIER);
+        self.changed = Some(now);
+        true
+    }
+}
+
+/// All models' epochs.
+#[derive(Debug)]
+pub(super) struct Epochs {
+    known: RwLock<HashMap<Model, Known>>,
+    ledger: Arc<dyn Ledger>,
+    source: Arc<dyn VersionSource>,
+    writing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Known {
+    epoch: Epoch,
+    /// The version, ready for use.
+    version: Version,
+    asking: Arc<Asking>,
+}
+
+/// One question at a time to each upstream about each model.
+#[derive(Debug, Default)]
+struct Asking {
+    turn: tokio::sync::Mutex<()>,
+    last: Mutex<Option<Timestamp>>,
+}
+
+/// How sure the present version is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Seen not long ago, or there is nothing to see.
+    Sure {
+        /// The version.
+        version: Version,
+        /// It is time to look again.
+        ageing: bool,
+    },
+    /// The last one known; the upstream that would tell has not been heard of for a while.
+    Unsure(Version),
+    /// It has not been asked since the start.
+    Unasked,
+}
+
+const RECORD: &str = "epochs";
+
+impl Epochs {
+    /// Reads what the ledger holds; a ledger that fails or holds nonsense leaves nothing known.
+    pub(super) async fn open(ledger: Arc<dyn Ledger>, source: Arc<dyn VersionSource>) -> Self {
+        let record = ledger.read(RECORD).await.unwrap_or_else(|fault| {
+            tracing::warn!(%fault, "model versions could not be read; they are learned anew");
+            None
+        });
+        let epochs: Vec<Epoch> = record.and_then(|record| serde_json::from_slice(&record).ok()).unwrap_or_default();
+        let known = epochs.into_iter().map(|mut epoch| {
+            // What was seen before the start says nothing about now.
+            epoch.seen = None;
+            let version = epoch.version();
+            (epoch.model.clone(), Known { epoch, version, asking: Arc::default() })
+        });
+        Self { known: RwLock::new(known.collect()), ledger, source, writing: tokio::sync::Mutex::default() }
+    }
+
+    /// The version as it stands, without asking anybody.
+    pub(super) fn standing(&self, model: &Model, now: Timestamp, unsure_after: Duration) -> Standing {
+        let known = self.known.read();
+        let Some(Known { epoch, version, .. }) = known.get(model) else { return Standing::Unasked };
+        let Some(seen) = epoch.seen else { return Standing::Unasked };
+        let watched = epoch.source == Source::Upstream;
+        let unseen_for = now.since(seen);
+        if watched && unseen_for > unsure_after {
+            return Standing::Unsure(version.clone());
+        }
+        Standing::Sure { version: version.clone(), ageing: watched && unseen_for > unsure_after / 2 }
+    }
+
+    /// The version last known, empty if none.
+    pub(super) fn current(&self, model: &Model) -> Version {
+        self.known.read().get(model).map_or_else(Version::unknown, |known| known.version.clone())
+    }
+
+    /// Whether the model's present version stands since before `then`.
+    pub(super) fn unchanged_since(&self, model: &Model, then: Timestamp) -> bool {
+        let known = self.known.read();
+        let epoch = known.get(model).map(|known| &known.epoch);
+        epoch.is_some_and(|epoch| epoch.changed.is_some_and(|changed| changed < then))
+    }
+
+    /// Versions before the present one.
+    pub(super) fn earlier(&self, model: &Model) -> Vec<Version> {
+        self.known.read().get(model).map(|known| known.epoch.earlier.clone()).unwrap_or_default()
+    }
+
+    /// Whether nobody is asking about the model now, nor did within `pause`.
+    pub(super) fn may_ask(&self, model: &Model, now: Timestamp, pause: Duration) -> bool {
+        let Some(asking) = self.known.read().get(model).map(|known| known.asking.clone()) else { return true };
+        asking.turn.try_lock().is_ok() && asking.last.lock().is_none_or(|last| now.since(last) >= pause)
+    }
+
+    /// Asks the upstream, unless another request does so right now or did within `pause`; then the version last
+    /// known stands. Gives up after `deadline`.
+    pub(super) async fn ask(&self, model: &Model, now: Timestamp, pause: Duration, deadline: Duration) {
+        let asking = {
+            let mut known = self.known.write();
+            known.entry(model.clone()).or_insert_with(|| Known::new(model.clone())).asking.clone()
+        };
+        let _turn = asking.turn.lock().await;
+        if asking.last.lock().is_some_and(|last| now.since(last) < pause) {
+            return;
+        }
+        *asking.last.lock() = Some(now);
+        match timeout(deadline, self.source.probe(model)).await {
+            Ok(Ok(Some(version))) => self.observe(model, version, now).await,
+            Ok(Ok(None)) => self.note(model, now, |epoch| {
+                if epoch.source != Source::Upstream {
+                    epoch.source = Source::Answers;
+                    epoch.seen = Some(now);
+                }
+            }),
+            Ok(Err(fault)) => tracing::debug!(upstream = %model.upstream, %fault, "a model's version was not told"),
+            Err(_) => tracing::debug!(upstream = %model.upstream, "a model's version was not told in time"),
+        }
+    }
+
+    /// What the upstream says now, for a filling; `Ok(None)` where it says nothing.
+    ///
+    /// # Errors
+    /// When it could not be asked.
+    pub(super) async fn verify(
+        &self,
+        model: &Model,
+        now: Timestamp,
+        deadline: Duration,
+    ) -> Result<Option<Version>, ()> {
+        match timeout(deadline, self.source.probe(model)).await {
+            Ok(Ok(Some(signal))) => {
+                self.observe(model, signal, now).await;
+                Ok(Some(self.current(model)))
+            }
+            Ok(Ok(None)) => Ok(None),
+            Ok(Err(_)) | Err(_) => Err(()),
+        }
+    }
+
+    /// Notes what an upstream says of itself.
+    pub(super) async fn observe(&self, model: &Model, signal: Version, now: Timestamp) {
+        let changed = self.alter(model, now, |epoch| {
+            epoch.signal = signal;
+            epoch.source = Source::Upstream;
+            epoch.seen = Some(now);
+        });
+        self.persist(changed).await;
+    }
+
+    /// Notes the model name an answer reports, where the upstream says nothing of itself.
+    pub(super) async fn report(&self, model: &Model, reported: &str, now: Timestamp) -> Version {
+        let changed = self.alter(model, now, |epoch| {
+            if epoch.source != Source::Upstream {
+                epoch.signal = Version(reported.into());
+                epoch.source = Source::Answers;
+                epoch.seen = Some(now);
+            }
+        });
+        self.persist(changed).await;
+        self.current(model)
+    }
+
+    /// Declares a new version by hand.
+    ///
+    /// # Errors
+    /// When the ledger fails; the bump holds until the next start.
+    pub(super) async fn bump(&self, model: &Model, now: Timestamp) -> Result<Version, StoreError> {
+        self.alter(model, now, |epoch| epoch.bumps += 1);
+        self.write().await?;
+        Ok(self.current(model))
+    }
+
+    /// All models' epochs, in order of model.
+    pub(super) fn all(&self) -> Vec<Epoch> {
+        let mut all: Vec<_> = self.known.read().values().map(|known| known.epoch.clone()).collect();
+        all.sort_by(|a, b| a.model.cmp(&b.model));
+        all
+    }
+
+    fn note(&self, model: &Model, now: Timestamp, change: impl FnOnce(&mut Epoch)) {
+        self.alter(model, now, change);
+    }
+
+    fn alter(&self, model: &Model, now: Timestamp, change: impl FnOnce(&mut Epoch)) -> bool {
+        let mut all = self.known.write();
+        let known = all.entry(model.clone()).or_insert_with(|| Known::new(model.clone()));
+        let changed = known.epoch.change(now, change);
+        if changed {
+            known.version = known.epoch.version();
+            let (version, upstream, name) = (&known.version.0, &model.upstream, &model.name);
+            tracing::info!(%upstream, model = %name, %version, "a model has a new version");
+        }
+        changed
+    }
+
+    async fn persist(&self, changed: bool) {
+        if changed && let Err(fault) = self.write().await {
+            tracing::warn!(%fault, "model versions could not be written; they are learned anew after a restart");
+        }
+    }
+
+    async fn write(&self) -> Result<(), StoreError> {
+        let _order = self.writing.lock().await;
+        let record = serde_json::to_vec(&self.all()).map_err(|fault| StoreError::Engine(fault.to_string()))?;
+        self.ledger.write(RECORD, &record).await
+    }
+}
+
+impl Known {
+    fn new(model: Model) -> Self {
+        Self { epoch: Epoch::new(model), version: Version::unknown(), asking: Arc::default() }
+    }
+}

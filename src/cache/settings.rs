@@ -1,0 +1,87 @@
+//! What the operator may set about the engine itself. The decisions' own settings live with the decisions.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Lasting, Mode, Size};
+use crate::policy::{admit, freshness, judge, retain};
+
+/// The engine's options, and those of the decisions it asks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// How far the cache takes part in any request; a request can only lessen it.
+    pub mode: Mode,
+    /// How many entries are kept; beyond, the least worth go.
+    pub max_entries: u64,
+    /// How many bytes of entries are kept, approximately.
+    pub max_bytes: Size,
+    /// How much memory the entries asked for most may take.
+    pub hot_bytes: Size,
+    /// How many near prompts are judged.
+    pub candidates: usize,
+    /// How long in all slow clients may hold up others that read the same answer.
+    pub patience: Lasting,
+    /// Versions of models.
+    pub versions: Versions,
+    /// Which requests may use the cache.
+    pub admit: admit::Settings,
+    /// Which prompts ask the same.
+    pub judge: judge::Settings,
+    /// How long answers live.
+    pub freshness: freshness::Settings,
+    /// Which answers are kept.
+    pub retain: retain::Settings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Semantic,
+            max_entries: 1_000_000,
+            max_bytes: Size::mib(4096),
+            hot_bytes: Size::mib(256),
+            candidates: 8,
+            patience: Lasting::seconds(10),
+            versions: Versions::default(),
+            admit: admit::Settings::default(),
+            judge: judge::Settings::default(),
+            freshness: freshness::Settings::default(),
+            retain: retain::Settings::default(),
+        }
+    }
+}
+
+/// What is done when a model's version cannot be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Versions {
+    /// After how long without word from an upstream that tells versions the last one known is in doubt.
+    pub unsure_after: Lasting,
+    /// What then happens to answers of that version.
+    pub when_unsure: WhenUnsure,
+    /// How long a request waits for the first word about a model.
+    pub ask_deadline: Lasting,
+}
+
+impl Default for Versions {
+    fn default() -> Self {
+        Self {
+            unsure_after: Lasting::seconds(60),
+            when_unsure: WhenUnsure::default(),
+            ask_deadline: Lasting::seconds(1),
+        }
+    }
+}
+
+/// What happens to a model's answers while its version is in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhenUnsure {
+    /// They are served as if nothing were.
+    Serve,
+    /// They are served, marked stale.
+    #[default]
+    Stale,
+    /// They are not served.
+    Bypass,
+}
