@@ -30,7 +30,7 @@ fn as_written(secret: &[u8]) -> Credential {
 fn bearer_token(value: &[u8]) -> &[u8] {
     const SCHEME: &[u8] = b"bearer";
     match value.split_at_checked(SCHEME.len()) {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case(SCHEME) && !token.first().is_some_and(|b| *b != b' ') => {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(SCHEME) && token.first().is_none_or(|b| *b == b' ') => {
             token
         }
         _ => value,

@@ -1,10 +1,25 @@
 //! Turning text into vectors.
 //!
-//! The door: [`Embedder`], what every embedder is, and [`Space`], which says whose vectors may be compared.
+//! The door: [`Embedder`], what every embedder is, [`Space`], which says whose vectors may be compared, and
+//! [`open`], which brings the runtime and the model here and starts them.
+
+mod export;
+mod exported;
+mod onnx;
+mod open;
+mod provision;
+mod recent;
+mod recipe;
+mod settings;
+mod worker;
 
 use async_trait::async_trait;
 
 use crate::domain::{Digest, SpaceId, Vector};
+
+pub use open::{OpenError, Provisioned, open, provision};
+pub use provision::Progress;
+pub use settings::{Precision, Settings};
 
 /// A text's place in a [`Space`].
 #[derive(Debug, Clone, PartialEq)]

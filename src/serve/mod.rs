@@ -1,1 +1,115 @@
-//! HTTP: the app listener and the admin listener.
+//! HTTP: the app listener and the admin listener. Both routers stand on this page; `proxy.rs` tells the story of
+//! one request.
+
+mod admin;
+mod auth;
+mod call;
+mod directives;
+mod error;
+mod follow;
+mod headers;
+mod health;
+mod listen;
+mod pass;
+mod proxy;
+mod replay;
+mod reply;
+mod settings;
+mod tape;
+mod tee;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::routing::{MethodRouter, any, get, post};
+use http::HeaderName;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::access::Tenants;
+use crate::cache::Engine;
+use crate::domain::{Clock, Surface};
+use crate::telemetry::Telemetry;
+use crate::upstream::Upstreams;
+
+pub use admin::{Reload, Reloaded};
+pub use health::{PartState, Probe};
+pub use listen::{Limits, Listener};
+pub use settings::{AdminSettings, Controls, ReplaySettings, Settings};
+
+/// Everything that answering requests takes. Made by `app`.
+pub struct Parts {
+    /// The cache.
+    pub engine: Arc<Engine>,
+    /// The model servers.
+    pub upstreams: Arc<dyn Upstreams>,
+    /// Credentials to tenants.
+    pub tenants: Tenants,
+    /// The counters.
+    pub telemetry: Arc<Telemetry>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where work that outlives its request runs; the server waits for it when it stops.
+    pub tasks: TaskTracker,
+    /// Cancelled when the server is to stop.
+    pub stop: CancellationToken,
+    /// How the parts behind the engine are doing.
+    pub probe: Arc<dyn Probe>,
+    /// Applies a changed configuration file, where there is one.
+    pub reload: Option<Arc<dyn Reload>>,
+    /// `[server]`.
+    pub settings: Settings,
+    /// `[admin]`.
+    pub admin: AdminSettings,
+    /// `[replay]`.
+    pub replay: ReplaySettings,
+    /// [`Settings::extra_key_headers`].
+    pub key_headers: Vec<HeaderName>,
+}
+
+/// The parts in use; a reload swaps them, and requests under way keep the ones they began with.
+pub type Shared = Arc<ArcSwap<Parts>>;
+
+/// The app listener: every surface, and everything else under `/v1/` and `/api/` passed through.
+pub fn app(shared: Shared) -> Router {
+    let surfaces = Surface::ALL
+        .into_iter()
+        .fold(Router::new(), |router, surface| router.route(surface.path(), cacheable(surface)));
+    surfaces
+        .route("/healthz", get(health::alive))
+        .route("/", get(passed))
+        .route("/v1/{*path}", any(passed))
+        .route("/api/{*path}", any(passed))
+        .fallback(health::nothing_here)
+        .with_state(shared)
+}
+
+/// The admin listener: health and the dashboard's page for anybody, the rest for operators.
+pub fn admin(shared: Shared) -> Router {
+    let operators = Router::new()
+        .route("/metrics", get(admin::stats::metrics))
+        .route("/admin/v1/stats", get(admin::stats::stats))
+        .route("/admin/v1/upstreams", get(admin::stats::upstreams))
+        .route("/admin/v1/reload", post(admin::reload))
+        .route("/admin/v1/openapi.json", get(admin::openapi))
+        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), auth::operator));
+    Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/", get(admin::dashboard))
+        .merge(operators)
+        .fallback(admin::unknown)
+        .with_state(shared)
+}
+
+/// `POST` is the cacheable call; other methods on the same path are other calls of the upstream's API.
+fn cacheable(surface: Surface) -> MethodRouter<Shared> {
+    post(move |State(shared): State<Shared>, request: Request| proxy::answer(shared.load_full(), surface, request))
+        .fallback(passed)
+}
+
+async fn passed(State(shared): State<Shared>, request: Request) -> axum::response::Response {
+    pass::pass(shared.load_full(), request).await
+}

@@ -1,7 +1,24 @@
 //! The model servers behind dejavu: which may answer, in which order, how they are reached, and which version of
 //! a model they run.
 //!
-//! The door: [`Upstreams`] plans and sends; [`VersionSource`] tells model versions.
+//! The door: [`Upstreams`] plans and sends; [`VersionSource`] tells model versions. [`Fleet`] is both, made from
+//! [`Settings`] and [`RouteSettings`].
+
+mod address;
+mod breaker;
+mod fleet;
+mod headers;
+mod health;
+mod pool;
+mod queue;
+mod route;
+mod server;
+mod settings;
+mod tags;
+#[cfg(test)]
+mod tests;
+pub mod transport;
+mod versions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +30,9 @@ use http::{HeaderMap, Method};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Head, Model, Target, Version};
+
+pub use fleet::Fleet;
+pub use settings::{Fault, Problem, RouteSettings, Settings, VersionSettings, validate};
 
 /// One request to send on, as the client made it.
 #[derive(Debug, Clone)]

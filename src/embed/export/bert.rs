@@ -1,0 +1,278 @@
+//! The BERT encoder as an ONNX graph (Devlin et al., 2018, <https://arxiv.org/abs/1810.04805>), the way
+//! Hugging Face's `BertModel` computes it in inference.
+//!
+//! Inputs `input_ids`, `attention_mask` and `token_type_ids`, `[batch, sequence]` each; output `last_hidden_state`,
+//! `[batch, sequence, hidden]`. Pooling is the reader's affair.
+
+use serde::Deserialize;
+
+use super::format::AttributeProto;
+use super::graph::{Graph, Value, signed};
+use super::quantise;
+use super::weights::Weights;
+use super::{ExportError, Precision};
+
+/// What a BERT folder's `config.json` says that shapes the computation.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Config {
+    model_type: Option<String>,
+    hidden_size: usize,
+    intermediate_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    #[serde(default = "absolute")]
+    position_embedding_type: String,
+    #[serde(default = "gelu")]
+    hidden_act: String,
+    #[serde(default = "tiny")]
+    layer_norm_eps: f32,
+}
+
+fn absolute() -> String {
+    "absolute".to_owned()
+}
+
+fn gelu() -> String {
+    "gelu".to_owned()
+}
+
+const fn tiny() -> f32 {
+    1e-12
+}
+
+impl Config {
+    /// Refuses what this exporter would compute wrongly.
+    pub(super) fn check(&self) -> Result<(), ExportError> {
+        let unsupported = |what: String| Err(ExportError::Unsupported(what));
+        match self.model_type.as_deref() {
+            None | Some("bert") => {}
+            Some(other) => return unsupported(format!("model_type {other:?}, only \"bert\" is known")),
+        }
+        if self.hidden_act != "gelu" {
+            return unsupported(format!("hidden_act {:?}, only \"gelu\" is known", self.hidden_act));
+        }
+        if self.position_embedding_type != "absolute" {
+            return unsupported(format!("position_embedding_type {:?}", self.position_embedding_type));
+        }
+        if self.num_attention_heads == 0 || !self.hidden_size.is_multiple_of(self.num_attention_heads) {
+            return unsupported(format!("{} heads over {} numbers", self.num_attention_heads, self.hidden_size));
+        }
+        Ok(())
+    }
+}
+
+/// Writes the whole encoder.
+pub(super) fn encoder(config: &Config, weights: &Weights<'_>, precision: Precision) -> Result<Vec<u8>, ExportError> {
+    let mut writer = Writer { graph: Graph::default(), config, weights, precision };
+    let mask = writer.mask();
+    let mut hidden = writer.embeddings()?;
+    for layer in 0..config.num_hidden_layers {
+        let name = format!("encoder.layer.{layer}");
+        hidden = writer.attention(&format!("{name}.attention"), &hidden, &mask)?;
+        hidden = writer.feed_forward(&name, &hidden)?;
+    }
+    let inputs = ["input_ids", "attention_mask", "token_type_ids"];
+    Ok(writer.graph.finish(&inputs, &hidden, "last_hidden_state", config.hidden_size))
+}
+
+/// A graph being written, with what it is written from.
+struct Writer<'a> {
+    graph: Graph,
+    config: &'a Config,
+    weights: &'a Weights<'a>,
+    precision: Precision,
+}
+
+impl Writer<'_> {
+    /// What is added to attention scores, `[batch, 1, 1, sequence]`: nothing for text, so much below zero for
+    /// padding that its share after the softmax is exactly zero.
+    fn mask(&mut self) -> Value {
+        let axes = self.graph.integers("mask.axes", &[1, 2]);
+        let one = self.graph.floats("mask.one", &[], &[1.0]);
+        let never = self.graph.floats("mask.never", &[], &[-1e9]);
+        let mask = self.graph.node("Unsqueeze", &["attention_mask", &axes], vec![]);
+        let mask = self.graph.to_float(&mask);
+        let absent = self.graph.node("Sub", &[&one, &mask], vec![]);
+        self.graph.node("Mul", &[&absent, &never], vec![])
+    }
+
+    /// Token, type and position embeddings, summed and normalised.
+    fn embeddings(&mut self) -> Result<Value, ExportError> {
+        let words = self.words()?;
+        let types = self.table("embeddings.token_type_embeddings.weight")?;
+        let types = self.graph.node("Gather", &[&types, "token_type_ids"], vec![]);
+        let positions = self.table("embeddings.position_embeddings.weight")?;
+        let zero = self.graph.integers("embeddings.zero", &[0]);
+        let length = self.graph.node(
+            "Shape",
+            &["input_ids"],
+            vec![AttributeProto::int("start", 1), AttributeProto::int("end", 2)],
+        );
+        let positions = self.graph.node("Slice", &[&positions, &zero, &length, &zero], vec![]);
+        let sum = self.graph.node("Add", &[&words, &types], vec![]);
+        let sum = self.graph.node("Add", &[&sum, &positions], vec![]);
+        self.layer_norm("embeddings.LayerNorm", &sum)
+    }
+
+    /// One row a token. The table is half of a small model, so in int8 it is kept in eight bits too.
+    fn words(&mut self) -> Result<Value, ExportError> {
+        const NAME: &str = "embeddings.word_embeddings.weight";
+        if self.precision == Precision::Fp32 {
+            let table = self.table(NAME)?;
+            return Ok(self.graph.node("Gather", &[&table, "input_ids"], vec![]));
+        }
+        let width = self.config.hidden_size;
+        let table = self.weights.table(NAME, width)?;
+        let quantised = quantise::by_row(&table.data, width);
+        let steps = self.graph.bytes(NAME, &[table.rows, width], &quantised.data);
+        let scales = self.graph.floats(&format!("{NAME}.scales"), &[table.rows, 1], &quantised.scales);
+        let steps = self.graph.node("Gather", &[&steps, "input_ids"], vec![]);
+        let steps = self.graph.to_float(&steps);
+        let scales = self.graph.node("Gather", &[&scales, "input_ids"], vec![]);
+        Ok(self.graph.node("Mul", &[&steps, &scales], vec![]))
+    }
+
+    fn table(&mut self, name: &str) -> Result<Value, ExportError> {
+        let width = self.config.hidden_size;
+        let table = self.weights.table(name, width)?;
+        Ok(self.graph.floats(name, &[table.rows, width], &table.data))
+    }
+
+    /// Multi-head self-attention, its output projection, the residual and its normalisation.
+    fn attention(&mut self, name: &str, hidden: &str, mask: &str) -> Result<Value, ExportError> {
+        let Config { hidden_size: width, num_attention_heads: heads, .. } = *self.config;
+        let head = width / heads;
+
+        // Queries, keys and values come from one multiplication. The scores' factor 1/sqrt(head) is put into the
+        // queries' weights, where it costs nothing.
+        #[expect(clippy::cast_precision_loss, reason = "a head is a few dozen numbers wide")]
+        let factor = (head as f32).sqrt().recip();
+        let mut joined = Linear::empty(width);
+        for (part, factor) in [("query", factor), ("key", 1.0), ("value", 1.0)] {
+            let name = format!("{name}.self.{part}");
+            joined.append(&Linear::read(self.weights, &name, width, width)?, factor);
+        }
+        let all = self.linear(&format!("{name}.self"), hidden, &joined);
+        let [queries, keys, values] = self.graph.nodes("Split", &[&all], vec![AttributeProto::int("axis", -1)]);
+
+        let by_head = self.graph.integers(&format!("{name}.by_head"), &[0, 0, signed(heads), signed(head)]);
+        let mut turned = |value: &str, order: &[i64]| {
+            let value = self.graph.node("Reshape", &[value, &by_head], vec![]);
+            self.graph.node("Transpose", &[&value], vec![AttributeProto::ints("perm", order)])
+        };
+        let queries = turned(&queries, &[0, 2, 1, 3]);
+        let keys = turned(&keys, &[0, 2, 3, 1]);
+        let values = turned(&values, &[0, 2, 1, 3]);
+
+        let scores = self.graph.node("MatMul", &[&queries, &keys], vec![]);
+        let scores = self.graph.node("Add", &[&scores, mask], vec![]);
+        let shares = self.graph.node("Softmax", &[&scores], vec![AttributeProto::int("axis", -1)]);
+        let context = self.graph.node("MatMul", &[&shares, &values], vec![]);
+        let context = self.graph.node("Transpose", &[&context], vec![AttributeProto::ints("perm", &[0, 2, 1, 3])]);
+        let rejoined = self.graph.integers(&format!("{name}.rejoined"), &[0, 0, signed(width)]);
+        let context = self.graph.node("Reshape", &[&context, &rejoined], vec![]);
+
+        let output = format!("{name}.output");
+        let dense = format!("{output}.dense");
+        let projection = Linear::read(self.weights, &dense, width, width)?;
+        let projected = self.linear(&dense, &context, &projection);
+        let sum = self.graph.node("Add", &[&projected, hidden], vec![]);
+        self.layer_norm(&format!("{output}.LayerNorm"), &sum)
+    }
+
+    /// The two-layer perceptron with the exact (erf) GELU, the residual and its normalisation.
+    fn feed_forward(&mut self, name: &str, hidden: &str) -> Result<Value, ExportError> {
+        let Config { hidden_size: width, intermediate_size: wide, .. } = *self.config;
+        let widen = format!("{name}.intermediate.dense");
+        let narrow = format!("{name}.output.dense");
+
+        let layer = Linear::read(self.weights, &widen, width, wide)?;
+        let inner = self.linear(&widen, hidden, &layer);
+        let inner = self.gelu(name, &inner);
+        let layer = Linear::read(self.weights, &narrow, wide, width)?;
+        let outer = self.linear(&narrow, &inner, &layer);
+        let sum = self.graph.node("Add", &[&outer, hidden], vec![]);
+        self.layer_norm(&format!("{name}.output.LayerNorm"), &sum)
+    }
+
+    /// `x / 2 * (1 + erf(x / sqrt 2))`, in the shape that ONNX Runtime recognises and fuses.
+    fn gelu(&mut self, name: &str, x: &str) -> Value {
+        let root = self.graph.floats(&format!("{name}.root"), &[], &[std::f32::consts::SQRT_2]);
+        let one = self.graph.floats(&format!("{name}.one"), &[], &[1.0]);
+        let half = self.graph.floats(&format!("{name}.half"), &[], &[0.5]);
+        let inner = self.graph.node("Div", &[x, &root], vec![]);
+        let inner = self.graph.node("Erf", &[&inner], vec![]);
+        let inner = self.graph.node("Add", &[&inner, &one], vec![]);
+        let product = self.graph.node("Mul", &[x, &inner], vec![]);
+        self.graph.node("Mul", &[&product, &half], vec![])
+    }
+
+    fn layer_norm(&mut self, name: &str, x: &str) -> Result<Value, ExportError> {
+        let width = self.config.hidden_size;
+        let (scale, shift) = (format!("{name}.weight"), format!("{name}.bias"));
+        let scale = self.graph.floats(&scale, &[width], &self.weights.vector(&scale, width)?);
+        let shift = self.graph.floats(&shift, &[width], &self.weights.vector(&shift, width)?);
+        let attributes =
+            vec![AttributeProto::int("axis", -1), AttributeProto::float("epsilon", self.config.layer_norm_eps)];
+        Ok(self.graph.node("LayerNormalization", &[x, &scale, &shift], attributes))
+    }
+
+    /// `x W + b`. In int8 the input's scale is found anew for each run (dynamic quantisation).
+    fn linear(&mut self, name: &str, x: &str, layer: &Linear) -> Value {
+        let (weight, dims) = (format!("{name}.weight"), [layer.inputs, layer.outputs]);
+        let bias = self.graph.floats(&format!("{name}.bias"), &[layer.outputs], &layer.bias);
+        let product = match self.precision {
+            Precision::Fp32 => {
+                let weight = self.graph.floats(&weight, &dims, &layer.weight);
+                self.graph.node("MatMul", &[x, &weight], vec![])
+            }
+            Precision::Int8 => {
+                let quantised = quantise::by_column(&layer.weight, layer.outputs);
+                let scales = self.graph.floats(&format!("{weight}.scales"), &[layer.outputs], &quantised.scales);
+                let zeros = self.graph.bytes(&format!("{weight}.zeros"), &[layer.outputs], &vec![0; layer.outputs]);
+                let steps = self.graph.bytes(&weight, &dims, &quantised.data);
+                let [x, scale, zero] = self.graph.nodes("DynamicQuantizeLinear", &[x], vec![]);
+                let sum = self.graph.node("MatMulInteger", &[&x, &steps, &zero, &zeros], vec![]);
+                let sum = self.graph.to_float(&sum);
+                let scale = self.graph.node("Mul", &[&scale, &scales], vec![]);
+                self.graph.node("Mul", &[&sum, &scale], vec![])
+            }
+        };
+        self.graph.node("Add", &[&product, &bias], vec![])
+    }
+}
+
+/// A dense layer, its weights `[inputs, outputs]` row by row, as `MatMul` wants them.
+struct Linear {
+    inputs: usize,
+    outputs: usize,
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Linear {
+    fn empty(inputs: usize) -> Self {
+        Self { inputs, outputs: 0, weight: Vec::new(), bias: Vec::new() }
+    }
+
+    /// Reads a PyTorch layer, whose weights are `[outputs, inputs]`.
+    fn read(weights: &Weights<'_>, name: &str, inputs: usize, outputs: usize) -> Result<Self, ExportError> {
+        let stored = weights.matrix(&format!("{name}.weight"), outputs, inputs)?;
+        let bias = weights.vector(&format!("{name}.bias"), outputs)?;
+        let weight = (0..inputs).flat_map(|i| (0..outputs).map(move |o| (i, o))).map(|(i, o)| stored[o * inputs + i]);
+        Ok(Self { inputs, outputs, weight: weight.collect(), bias })
+    }
+
+    /// Puts another layer's outputs, times `factor`, after this one's.
+    fn append(&mut self, other: &Self, factor: f32) {
+        let scaled = |numbers: &[f32]| numbers.iter().map(|x| x * factor).collect::<Vec<f32>>();
+        let mut weight = Vec::with_capacity(self.weight.len() + other.weight.len());
+        for row in 0..self.inputs {
+            weight.extend_from_slice(&self.weight[row * self.outputs..][..self.outputs]);
+            weight.extend(scaled(&other.weight[row * other.outputs..][..other.outputs]));
+        }
+        self.weight = weight;
+        self.bias.extend(scaled(&other.bias));
+        self.outputs += other.outputs;
+    }
+}

@@ -1,0 +1,78 @@
+//! The admin API: one short handler for each call, errors as `{"error": {"message": ...}}`.
+
+pub(super) mod stats;
+
+use async_trait::async_trait;
+use axum::Json;
+use axum::extract::State;
+use axum::response::{Html, IntoResponse, Response};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use serde::Serialize;
+use serde_json::json;
+
+use super::Shared;
+
+/// Applies the configuration file anew.
+#[async_trait]
+pub trait Reload: Send + Sync {
+    /// Reads the file and applies it whole, or keeps what is and says why.
+    ///
+    /// # Errors
+    /// Every fault of the file, a line each.
+    async fn reload(&self) -> Result<Reloaded, String>;
+}
+
+/// What a reload did.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Reloaded {
+    /// The sections that changed.
+    pub changed: Vec<String>,
+    /// Changes that only a restart applies.
+    pub needs_restart: Vec<String>,
+}
+
+/// What an admin call answers when it cannot do what was asked.
+#[derive(Debug)]
+pub(super) struct Fault {
+    status: StatusCode,
+    message: String,
+}
+
+impl Fault {
+    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into() }
+    }
+
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        (self.status, Json(json!({ "error": { "message": self.message } }))).into_response()
+    }
+}
+
+/// `POST /admin/v1/reload`.
+pub(super) async fn reload(State(shared): State<Shared>) -> Result<Json<Reloaded>, Fault> {
+    let reload = shared.load().reload.clone();
+    let reload = reload.ok_or_else(|| Fault::new(StatusCode::CONFLICT, "there is no configuration file to read"))?;
+    reload.reload().await.map(Json).map_err(Fault::bad_request)
+}
+
+/// `GET /`: one page that reads `/admin/v1/stats`.
+pub(super) async fn dashboard() -> Html<&'static str> {
+    Html(include_str!("dashboard.html"))
+}
+
+/// `GET /admin/v1/openapi.json`.
+pub(super) async fn openapi() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], include_str!("openapi.json"))
+}
+
+/// Any other path.
+pub(super) async fn unknown() -> Fault {
+    Fault::new(StatusCode::NOT_FOUND, "no such call; GET /admin/v1/openapi.json lists them")
+}

@@ -1,0 +1,117 @@
+//! One request, received: its controls, its tenant and its whole body.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use bytes::{Bytes, BytesMut};
+use http::request::Parts as RequestHead;
+use http_body_util::BodyExt;
+
+use super::directives::{Malformed, directives};
+use super::{Parts, headers};
+use crate::domain::{Asked, Directives, Query, Surface, TenantId};
+use crate::upstream::{Outgoing, Plan, UpstreamError};
+use crate::wire::{self, Refusal};
+
+/// A request to a cacheable surface, received in full.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) surface: Surface,
+    pub(super) head: RequestHead,
+    pub(super) directives: Directives,
+    pub(super) tenant: TenantId,
+    pub(super) body: Bytes,
+    /// The model name in the body, if one can be found.
+    pub(super) model: Option<Arc<str>>,
+}
+
+impl Call {
+    /// Receives the request.
+    ///
+    /// # Errors
+    /// When a control of dejavu's own is malformed, or the body is too large or stops coming.
+    pub(super) async fn receive(parts: &Parts, surface: Surface, request: Request) -> Result<Self, Refusal> {
+        let (head, body) = request.into_parts();
+        let directives = directives(&head.headers, &parts.settings.controls)?;
+        let tenant = parts.tenants.identify(&head.headers);
+        let body = collect(body, parts.settings.max_body.as_usize(), parts.settings.body_timeout.0).await?;
+        let model = wire::model_of(&body).map(Arc::from);
+        Ok(Self { surface, head, directives, tenant, body, model })
+    }
+
+    /// Who may answer.
+    ///
+    /// # Errors
+    /// When no route leads anywhere.
+    pub(super) fn plan(&self, parts: &Parts) -> Result<Plan, UpstreamError> {
+        parts.upstreams.plan(self.surface.path(), self.model.as_deref(), self.directives.local_only)
+    }
+
+    /// What the engine looks up.
+    pub(super) fn query(&self, parts: &Parts, asked: &Arc<Asked>, plan: &Plan) -> Query {
+        Query {
+            asked: Arc::clone(asked),
+            tenant: self.tenant.clone(),
+            namespace: self.directives.namespace.clone(),
+            headers: headers::identity(&self.head.headers, &parts.key_headers, self.head.uri.query()),
+            targets: plan.targets.clone(),
+        }
+    }
+
+    /// The request to send on.
+    pub(super) fn outgoing(&self) -> Outgoing {
+        Outgoing {
+            method: self.head.method.clone(),
+            path: path_and_query(&self.head),
+            headers: headers::to_send_on(&self.head.headers),
+            body: self.body.clone(),
+            model: self.model.clone(),
+        }
+    }
+}
+
+/// Path and query as the client wrote them.
+pub(super) fn path_and_query(head: &RequestHead) -> String {
+    head.uri.path_and_query().map_or_else(|| head.uri.path().to_owned(), ToString::to_string)
+}
+
+impl From<Malformed> for Refusal {
+    fn from(fault: Malformed) -> Self {
+        Self::BadRequest(fault.to_string())
+    }
+}
+
+/// Reads a body of at most `most` bytes whose sender is never silent for longer than `idle`.
+///
+/// # Errors
+/// When it is larger, stops coming, or breaks off.
+pub(super) async fn collect(mut body: Body, most: usize, idle: Duration) -> Result<Bytes, Refusal> {
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    loop {
+        let frame = tokio::time::timeout(idle, body.frame())
+            .await
+            .map_err(|_| Refusal::BadRequest("the request's body stopped coming".to_owned()))?;
+        let Some(frame) = frame else { break };
+        let frame = frame.map_err(|_| Refusal::BadRequest("the request's body broke off".to_owned()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if first.len() + rest.len() + data.len() > most {
+            return Err(Refusal::TooLarge);
+        }
+        // Most bodies come in one piece, which then need not be copied.
+        if first.is_empty() {
+            first = data;
+        } else {
+            rest.extend_from_slice(&data);
+        }
+    }
+    if rest.is_empty() {
+        return Ok(first);
+    }
+    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
+    whole.extend_from_slice(&first);
+    whole.extend_from_slice(&rest);
+    Ok(whole.freeze())
+}

@@ -1,0 +1,95 @@
+//! Which headers travel on, and which make two requests different.
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName};
+
+use super::directives::OWN_HEADERS;
+use crate::domain::{Digest, FieldHasher};
+
+/// RFC 9110, 7.6.1, the ones it names as such in practice, and what the next hop's connection sets for itself.
+const NEXT_HOP: [HeaderName; 11] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HOST,
+    CONTENT_LENGTH,
+];
+
+/// Headers that change what a model server answers, or for whom.
+const CHANGE_ANSWERS: [&str; 5] =
+    ["anthropic-version", "anthropic-beta", "openai-organization", "openai-project", "openai-beta"];
+
+/// The headers to send on: end-to-end ones, without dejavu's own request controls.
+pub(super) fn to_send_on(headers: &HeaderMap) -> HeaderMap {
+    let named_by_connection: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    let mut kept = headers.clone();
+    // hyper has answered an `Expect: 100-continue` itself.
+    for name in NEXT_HOP.iter().chain(&OWN_HEADERS).chain(&named_by_connection).chain([&EXPECT]) {
+        kept.remove(name);
+    }
+    kept
+}
+
+/// Everything beside the body that can change the answer: the known headers, the operator's `extra` ones, and the
+/// query string.
+pub(super) fn identity(headers: &HeaderMap, extra: &[HeaderName], query: Option<&str>) -> Digest {
+    let mut hasher = FieldHasher::unkeyed("headers").field(query.unwrap_or("").as_bytes());
+    for name in CHANGE_ANSWERS.into_iter().chain(extra.iter().map(HeaderName::as_str)) {
+        let values: Vec<&[u8]> = headers.get_all(name).iter().map(|value| value.as_bytes()).collect();
+        hasher = hasher.field(name.as_bytes()).list(values.into_iter());
+    }
+    hasher.digest()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        lines.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn hop_by_hop_headers_and_dejavus_own_stay_here() {
+        let sent_on = to_send_on(&map(&[
+            ("connection", "close, X-Hop"),
+            ("x-hop", "1"),
+            ("host", "here"),
+            ("transfer-encoding", "chunked"),
+            ("x-cache-mode", "exact"),
+            ("x-residency", "local"),
+            ("cache-control", "no-cache"),
+            ("authorization", "Bearer k"),
+            ("x-custom", "1"),
+        ]));
+        let mut names: Vec<_> = sent_on.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["authorization", "cache-control", "x-custom"]);
+    }
+
+    #[test]
+    fn only_headers_that_change_answers_are_identity() {
+        let of = |lines| identity(&map(lines), &[HeaderName::from_static("x-variant")], None);
+        assert_eq!(of(&[]), of(&[("user-agent", "a"), ("authorization", "k")]));
+        assert_ne!(of(&[]), of(&[("anthropic-beta", "b")]));
+        assert_ne!(of(&[("anthropic-beta", "b")]), of(&[("anthropic-version", "b")]));
+        assert_ne!(of(&[]), of(&[("x-variant", "1")]));
+        assert_ne!(identity(&map(&[]), &[], None), identity(&map(&[]), &[], Some("api-version=1")));
+    }
+}

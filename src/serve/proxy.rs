@@ -1,0 +1,145 @@
+//! The story of one request to a cacheable surface: read it, look it up, and replay the answer, follow an identical
+//! request in flight, or forward it and keep what comes back.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::response::Response;
+use http::StatusCode;
+
+use super::call::Call;
+use super::follow::follow;
+use super::replay::replay;
+use super::reply::{Reply, Verdict};
+use super::tee::{self, Led};
+use super::{Parts, error, pass};
+use crate::cache::{Hit, Lookup, Ticket};
+use crate::domain::{Asked, Cause, Outcome, Reason, Shape, Surface};
+use crate::telemetry::Exchange;
+use crate::upstream::Plan;
+use crate::wire::{self, Refusal};
+
+/// How often a request looks up anew after the one it followed came to nothing, before it goes on its own.
+const LOOKUPS: usize = 2;
+
+/// Answers one request, and counts it.
+pub(super) async fn answer(parts: Arc<Parts>, surface: Surface, request: Request) -> Response {
+    let started = std::time::Instant::now();
+    let tenant = parts.tenants.identify(request.headers());
+    let (model, reply) = match Call::receive(&parts, surface, request).await {
+        Ok(call) => (call.model.clone(), tell(&parts, &call).await),
+        Err(refusal) => (None, Err(Refused::unasked(refusal))),
+    };
+    let reply = reply.unwrap_or_else(|refused| refused.reply(surface));
+    let Reply { mut response, verdict } = reply;
+    verdict.write(response.headers_mut(), parts.settings.show_similarity);
+    parts.telemetry.record(&Exchange {
+        surface,
+        outcome: Some(verdict.outcome),
+        how: verdict.how,
+        reason: verdict.reason,
+        status: response.status(),
+        model: model.as_deref().unwrap_or(""),
+        route: "",
+        upstream: verdict.upstream.as_deref(),
+        tenant: &tenant,
+        took: started.elapsed(),
+        saved: verdict.saved,
+    });
+    response
+}
+
+/// The story itself.
+async fn tell(parts: &Arc<Parts>, call: &Call) -> Result<Reply, Refused> {
+    let plan = call.plan(parts).map_err(|error| Refused::unasked(error.into()))?;
+    let Some(asked) = wire::read(call.surface, &call.body).map(Arc::new) else {
+        return forward(parts, call, &plan, Outcome::Bypass, Some(Cause::Unreadable.into())).await;
+    };
+    for _ in 0..LOOKUPS {
+        let query = call.query(parts, &asked, &plan);
+        match parts.engine.lookup(query, &call.directives, plan.ttl).await {
+            Lookup::Hit(hit) => return Ok(serve(parts, call, &plan, *hit, asked.shape)),
+            Lookup::Miss(ticket) => return lead(parts, call, plan, *ticket, &asked).await,
+            Lookup::Join(follower) => {
+                let verdict = Verdict::forwarded(Outcome::Collapsed, None);
+                if let Some(reply) = follow(parts, follower, verdict, asked.shape).await {
+                    return Ok(reply);
+                }
+            }
+            Lookup::Bypass(reason) => return forward(parts, call, &plan, Outcome::Bypass, Some(reason)).await,
+            Lookup::NotCached(reason) => return Err(Refused::at(Refusal::NotCached, Outcome::Miss, reason)),
+        }
+    }
+    forward(parts, call, &plan, Outcome::Miss, None).await
+}
+
+/// Replays a hit, and refreshes it in the background where the engine says so.
+fn serve(parts: &Arc<Parts>, call: &Call, plan: &Plan, hit: Hit, shape: Shape) -> Reply {
+    let verdict = Verdict::hit(&hit, parts.clock.now());
+    if let Some(ticket) = hit.refresh {
+        // Nobody waits for what comes of it.
+        drop(tee::lead(parts, call, plan.clone(), *ticket, shape));
+    }
+    Reply { response: replay(parts, &hit.entry.recording, shape), verdict }
+}
+
+/// Forwards a miss in a task of its own, so that the recording goes on when the client leaves, and replies with what
+/// the task hands back.
+async fn lead(parts: &Arc<Parts>, call: &Call, plan: Plan, ticket: Ticket, asked: &Asked) -> Result<Reply, Refused> {
+    let verdict = Verdict { entry: ticket.entry, ..Verdict::forwarded(ticket.outcome, ticket.reason) };
+    let (outcome, reason) = (ticket.outcome, ticket.reason);
+    match tee::lead(parts, call, plan, ticket, asked.shape).await {
+        Ok(Led::Whole(whole)) => Ok(whole.reply(verdict)),
+        Ok(Led::Live(follower)) => follow(parts, follower, verdict, asked.shape)
+            .await
+            .ok_or_else(|| Refused::at(Refusal::Unreachable("the answer was lost".to_owned()), outcome, reason)),
+        Ok(Led::Failed { fallback: Some(stale), .. }) => {
+            let verdict = Verdict {
+                outcome: Outcome::Stale,
+                reason: Some(Cause::UpstreamError.into()),
+                ..Verdict::hit(&stale, parts.clock.now())
+            };
+            Ok(Reply { response: replay(parts, &stale.entry.recording, asked.shape), verdict })
+        }
+        Ok(Led::Failed { error, fallback: None }) => Err(Refused::at(error.into(), outcome, reason)),
+        // The task is gone without a word: it panicked, or the server is going down.
+        Err(_) => Err(Refused::at(Refusal::Unreachable("the request was abandoned".to_owned()), outcome, reason)),
+    }
+}
+
+/// Forwards a request without keeping anything, bytes as they come.
+async fn forward(
+    parts: &Parts,
+    call: &Call,
+    plan: &Plan,
+    outcome: Outcome,
+    reason: Option<Reason>,
+) -> Result<Reply, Refused> {
+    let incoming = parts.upstreams.send(plan, call.outgoing()).await;
+    let incoming = incoming.map_err(|error| Refused::at(error.into(), outcome, reason))?;
+    let verdict = Verdict::forwarded(outcome, reason).by(&incoming.target);
+    Ok(Reply { response: pass::response(incoming), verdict })
+}
+
+/// A request that gets no answer but dejavu's own, and what the cache had to do with it.
+struct Refused {
+    refusal: Refusal,
+    verdict: Verdict,
+}
+
+impl Refused {
+    /// Refused before the cache was asked.
+    fn unasked(refusal: Refusal) -> Self {
+        Self { refusal, verdict: Verdict::refused(Outcome::Bypass, None) }
+    }
+
+    fn at(refusal: Refusal, outcome: Outcome, reason: Option<Reason>) -> Self {
+        Self { refusal, verdict: Verdict::refused(outcome, reason) }
+    }
+
+    fn reply(self, surface: Surface) -> Reply {
+        let response = error::refuse(surface.protocol(), &self.refusal);
+        debug_assert_ne!(response.status(), StatusCode::OK, "a refusal is no answer");
+        Reply { response, verdict: self.verdict }
+    }
+}

@@ -1,0 +1,187 @@
+//! Which upstreams a model name leads to. Pure.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::settings::{RouteSettings, split_target};
+
+/// All routes, in the order of the configuration.
+#[derive(Debug, Default)]
+pub(super) struct Routes(Vec<Route>);
+
+#[derive(Debug)]
+struct Route {
+    pattern: Pattern,
+    to: Vec<(usize, Option<Arc<str>>)>,
+    strip_prefix: bool,
+    ttl: Option<Duration>,
+}
+
+/// One upstream to ask, by its place in the configuration, and the model name to ask it for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Leg {
+    pub(super) upstream: usize,
+    pub(super) model: Arc<str>,
+}
+
+impl Routes {
+    /// `upstream` finds an upstream's place by its name; targets without one are left out, since validation has
+    /// named them already.
+    pub(super) fn new(settings: &[RouteSettings], upstream: impl Fn(&str) -> Option<usize>) -> Self {
+        let route = |route: &RouteSettings| Route {
+            pattern: Pattern::new(&route.model),
+            to: route
+                .to
+                .iter()
+                .map(|to| split_target(to))
+                .filter_map(|(name, model)| Some((upstream(name)?, model.map(Arc::from))))
+                .collect(),
+            strip_prefix: route.strip_prefix,
+            ttl: route.ttl.map(|ttl| ttl.0),
+        };
+        Self(settings.iter().map(route).collect())
+    }
+
+    /// Whether nothing was configured, so that every model goes to the first fitting upstream.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The first route that takes this model: its legs in failover order, and its lifetime for answers.
+    pub(super) fn find(&self, model: &str) -> Option<(Vec<Leg>, Option<Duration>)> {
+        let route = self.0.iter().find(|route| route.pattern.matches(model))?;
+        Some((route.legs(model), route.ttl))
+    }
+
+    /// The route for requests that name no model: the first one that takes every model.
+    pub(super) fn catch_all(&self) -> Option<(Vec<Leg>, Option<Duration>)> {
+        let route = self.0.iter().find(|route| route.pattern.takes_all())?;
+        Some((route.legs(""), route.ttl))
+    }
+}
+
+impl Route {
+    fn legs(&self, model: &str) -> Vec<Leg> {
+        let prefix = if self.strip_prefix { self.pattern.prefix() } else { None };
+        let asked = prefix.and_then(|prefix| model.strip_prefix(prefix)).unwrap_or(model);
+        let leg = |(upstream, named): &(usize, Option<Arc<str>>)| Leg {
+            upstream: *upstream,
+            model: named.clone().unwrap_or_else(|| Arc::from(asked)),
+        };
+        self.to.iter().map(leg).collect()
+    }
+}
+
+/// A model name in which `*` stands for any text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pattern(Vec<String>);
+
+impl Pattern {
+    pub(super) fn new(text: &str) -> Self {
+        Self(text.split('*').map(str::to_owned).collect())
+    }
+
+    /// The text before the first `*`; `None` when there is no `*`.
+    pub(super) fn prefix(&self) -> Option<&str> {
+        match &*self.0 {
+            [prefix, _, ..] => Some(prefix),
+            _ => None,
+        }
+    }
+
+    fn takes_all(&self) -> bool {
+        self.0.len() > 1 && self.0.iter().all(String::is_empty)
+    }
+
+    fn matches(&self, name: &str) -> bool {
+        let [first, middle @ .., last] = &*self.0 else { return self.0.first().is_some_and(|whole| whole == name) };
+        let Some(rest) = name.strip_prefix(first.as_str()) else { return false };
+        let Some(mut rest) = rest.strip_suffix(last.as_str()) else { return false };
+        // Taking each piece at its first place leaves the most room for those behind it.
+        for piece in middle {
+            match rest.split_once(piece.as_str()) {
+                Some((_, behind)) => rest = behind,
+                None => return false,
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::Lasting;
+
+    fn routes(table: &[(&str, &[&str], bool)]) -> Routes {
+        let settings: Vec<_> = table
+            .iter()
+            .map(|(model, to, strip_prefix)| RouteSettings {
+                model: (*model).to_owned(),
+                to: to.iter().map(|to| (*to).to_owned()).collect(),
+                strip_prefix: *strip_prefix,
+                ttl: Some(Lasting::seconds(model.len() as u64)),
+            })
+            .collect();
+        Routes::new(&settings, |name| ["ollama", "openai"].iter().position(|known| *known == name))
+    }
+
+    fn legs(routes: &Routes, model: &str) -> Vec<(usize, String)> {
+        let (legs, _) = routes.find(model).unwrap();
+        legs.into_iter().map(|leg| (leg.upstream, leg.model.to_string())).collect()
+    }
+
+    #[test]
+    fn the_first_match_wins_and_its_targets_keep_their_order() {
+        let routes = routes(&[("local/*", &["ollama", "openai:gpt-4o-mini"], true), ("*", &["openai"], false)]);
+        assert_eq!(legs(&routes, "local/llama3:8b"), [(0, "llama3:8b".into()), (1, "gpt-4o-mini".into())]);
+        assert_eq!(legs(&routes, "local"), [(1, "local".into())]);
+        assert_eq!(routes.find("local/x").unwrap().1, Some(Duration::from_secs(7)));
+        assert_eq!(routes.catch_all().unwrap().0, [Leg { upstream: 1, model: "".into() }]);
+    }
+
+    #[test]
+    fn a_model_of_a_target_may_hold_colons() {
+        assert_eq!(legs(&routes(&[("x", &["ollama:llama3:8b"], false)]), "x"), [(0, "llama3:8b".into())]);
+    }
+
+    #[test]
+    fn without_a_match_there_is_no_route() {
+        let routes = routes(&[("gpt-*", &["openai"], false)]);
+        assert!(routes.find("llama3").is_none());
+        assert!(routes.catch_all().is_none());
+    }
+
+    #[test]
+    fn stars_stand_for_any_text() {
+        for (pattern, name, expected) in [
+            ("gpt-4o", "gpt-4o", true),
+            ("gpt-4o", "gpt-4o-mini", false),
+            ("gpt-*", "gpt-", true),
+            ("*-mini", "gpt-4o-mini", true),
+            ("*/llama*:8b", "hf.co/meta/llama3.1:8b", true),
+            ("*/llama*:8b", "llama3:8b", false),
+            ("a*a", "a", false),
+            ("a*b*b", "ab", false),
+            ("**", "", true),
+        ] {
+            assert_eq!(Pattern::new(pattern).matches(name), expected, "{pattern} on {name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_takes_every_name_made_from_it(
+            pieces in prop::collection::vec("[ab/]{0,3}", 1..5),
+            fillings in prop::collection::vec("[ab/]{0,3}", 4),
+        ) {
+            let name = pieces.iter().enumerate().fold(String::new(), |name, (at, piece)| {
+                let filling = if at == 0 { "" } else { fillings[at - 1].as_str() };
+                name + filling + piece
+            });
+            prop_assert!(Pattern::new(&pieces.join("*")).matches(&name));
+        }
+    }
+}
