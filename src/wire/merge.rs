@@ -4,7 +4,8 @@ use serde_json::{Map, Value};
 
 /// Members whose text is a running text wherever they stand; other text inside nested objects names or classifies, and
 /// is repeated rather than continued.
-const RUNNING: [&str; 11] = [
+const RUNNING: [&str; 13] = [
+    "response",
     "arguments",
     "content",
     "text",
@@ -16,6 +17,7 @@ const RUNNING: [&str; 11] = [
     "transcript",
     "summary",
     "partial_json",
+    "input",
 ];
 
 /// Adds a fragment to an object. Text that runs is appended, arrays grow (items that have an `index` grow by it),

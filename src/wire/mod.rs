@@ -16,6 +16,7 @@ mod fresh;
 mod members;
 mod merge;
 mod ndjson;
+mod ollama;
 mod openai;
 mod pieces;
 mod recorder;

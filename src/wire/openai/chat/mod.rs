@@ -76,15 +76,17 @@ impl Said {
     fn of(message: &Map<String, Value>) -> Self {
         let text = |key: &str| message.get(key).and_then(Value::as_str).unwrap_or_default();
         let refused = !text("refusal").is_empty();
-        let calls = message.get("tool_calls").and_then(Value::as_array).is_some_and(|calls| !calls.is_empty())
-            || message.get("function_call").is_some_and(Value::is_object);
+        let tool_calls = message.get("tool_calls").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let function_call = message.get("function_call").filter(|call| call.is_object());
+        let calls = !tool_calls.is_empty() || function_call.is_some();
+        let written: usize = tool_calls.iter().chain(function_call).map(|call| call.to_string().len()).sum();
         let spoken = message.get("audio").is_some_and(Value::is_object);
         let characters = ["content", "reasoning", "reasoning_content", "refusal"].map(|key| text(key).chars().count());
         Self {
             refused,
             calls,
             nothing: text("content").is_empty() && !refused && !calls && !spoken,
-            characters: characters.iter().sum::<usize>() as u64,
+            characters: (characters.iter().sum::<usize>() + written) as u64,
         }
     }
 }
