@@ -90,6 +90,7 @@ async fn lead(parts: &Arc<Parts>, call: &Call, plan: Plan, ticket: Ticket, asked
     let (outcome, reason) = (ticket.outcome, ticket.reason);
     match tee::lead(parts, call, plan, ticket, asked.shape).await {
         Ok(Led::Whole(whole)) => Ok(whole.reply(verdict)),
+        Ok(Led::Large(large)) => Ok(large.reply(verdict)),
         Ok(Led::Live(follower)) => follow(parts, follower, verdict, asked.shape)
             .await
             .ok_or_else(|| Refused::at(Refusal::Unreachable("the answer was lost".to_owned()), outcome, reason)),

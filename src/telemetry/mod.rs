@@ -6,7 +6,7 @@
 
 mod exchange;
 mod latency;
-mod log;
+pub mod log;
 mod scrape;
 mod table;
 
@@ -22,7 +22,6 @@ use crate::domain::{Cause, TenantId, Timestamp};
 
 pub use self::exchange::{Answered, Class, Exchange, Saved};
 pub use self::latency::Percentiles;
-pub use self::log::{Format, Settings, start_logging};
 pub use self::scrape::Gauge;
 pub use self::table::{Savings, Stats};
 
