@@ -54,6 +54,11 @@ impl Matrix {
         self.ids[row as usize]
     }
 
+    /// The row of an id.
+    pub(super) fn place(&self, id: EntryId) -> Option<Row> {
+        self.places.get(&id).copied()
+    }
+
     /// Appends a row. The id must not be there yet, and the vector must have the matrix's dimension.
     pub(super) fn push(&mut self, id: EntryId, vector: &[f32]) -> Row {
         assert_eq!(vector.len(), self.dimension, "a matrix holds vectors of one dimension");

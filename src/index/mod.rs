@@ -2,6 +2,11 @@
 //!
 //! The door: [`VectorIndex`]. In memory only and derived from the store; it can be rebuilt at any time.
 
+mod cover;
+mod gardener;
+mod graph;
+#[cfg(test)]
+mod laws;
 mod matrix;
 mod nearest;
 mod partition;

@@ -1,11 +1,12 @@
 //! All partitions: which entry is in which, made with its first vector and gone with its last.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
+use super::gardener::Gardener;
 use super::partition::{ForeignDimension, Partition};
 use super::{Census, Neighbour, VectorIndex};
 use crate::domain::{EntryId, Scope, Vector};
@@ -31,14 +32,36 @@ pub struct Partitions {
     partitions: RwLock<HashMap<Scope, Arc<Partition>>>,
     /// Where each vector is. Holding this lock is the right to change anything: changes happen one at a time.
     homes: Mutex<HashMap<EntryId, Scope>>,
+    settings: Settings,
+    /// Started for the first partition that outgrows scanning; `None` inside when it could not be.
+    gardener: OnceLock<Option<Gardener>>,
 }
 
 impl Partitions {
     /// An empty index.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let _ = settings;
-        Self { partitions: RwLock::default(), homes: Mutex::default() }
+        Self { partitions: RwLock::default(), homes: Mutex::default(), settings, gardener: OnceLock::new() }
+    }
+
+    /// Returns when no graph is being built or checked: for benches and tests.
+    pub fn settle(&self) {
+        if let Some(Some(gardener)) = self.gardener.get() {
+            gardener.wait();
+        }
+    }
+
+    fn tend(&self, partition: &Arc<Partition>) {
+        let start = || match Gardener::start(self.settings.scan_up_to) {
+            Ok(gardener) => Some(gardener),
+            Err(error) => {
+                tracing::error!(%error, "no thread to build graphs with: every partition is scanned");
+                None
+            }
+        };
+        if let Some(gardener) = self.gardener.get_or_init(start) {
+            gardener.tend(partition);
+        }
     }
 
     fn find(&self, scope: Scope) -> Option<Arc<Partition>> {
@@ -55,6 +78,8 @@ impl Partitions {
         let Some(partition) = self.find(scope) else { return };
         if partition.remove(id) == 0 {
             self.partitions.write().remove(&scope);
+        } else if partition.is_worn(self.settings.scan_up_to) {
+            self.tend(&partition);
         }
     }
 }
@@ -66,8 +91,14 @@ impl VectorIndex for Partitions {
             self.evict(former, id);
             homes.remove(&id);
         }
-        match self.find_or_make(scope, vector.dimension()).insert(id, &vector) {
-            Ok(()) => drop(homes.insert(id, scope)),
+        let partition = self.find_or_make(scope, vector.dimension());
+        match partition.insert(id, &vector, self.settings.scan_up_to) {
+            Ok(needs_tending) => {
+                homes.insert(id, scope);
+                if needs_tending {
+                    self.tend(&partition);
+                }
+            }
             Err(ForeignDimension { expected }) => {
                 let found = vector.dimension();
                 tracing::warn!(entry = %id, expected, found, "vector not indexed: its scope holds another dimension");
@@ -90,12 +121,14 @@ impl VectorIndex for Partitions {
     fn census(&self) -> Census {
         let partitions: Vec<_> = self.partitions.read().values().map(Arc::clone).collect();
         let homes = self.homes.lock().capacity() * (size_of::<(EntryId, Scope)>() + 1);
-        partitions.iter().fold(Census { bytes: homes, ..Census::default() }, |census, partition| Census {
-            vectors: census.vectors + partition.len(),
-            partitions: census.partitions + 1,
-            graphs: census.graphs,
-            bytes: census.bytes + partition.bytes() + size_of::<(Scope, Arc<Partition>)>(),
-        })
+        let mut census = Census { bytes: homes, partitions: partitions.len(), ..Census::default() };
+        for partition in partitions {
+            let state = partition.state.read();
+            census.vectors += state.matrix.len();
+            census.graphs += usize::from(state.serving.is_some());
+            census.bytes += state.bytes() + size_of::<(Scope, Arc<Partition>)>();
+        }
+        census
     }
 }
 
