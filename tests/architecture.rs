@@ -21,8 +21,8 @@ const RANKS: &[(u8, &[&str])] = &[
 const ENGINES: &[(&str, &str)] = &[
     ("fastembed", "src/embed/onnx.rs"),
     ("ort", "src/embed/onnx.rs"),
-    ("hnsw_rs", "src/index/hnsw.rs"),
-    ("sled", "src/store/sled.rs"),
+    ("hnsw_rs", "src/index/graph.rs"),
+    ("sled", "src/store/disk/sled.rs"),
     ("moka", "src/cache/hot.rs"),
     ("reqwest", "src/upstream/transport.rs"),
 ];

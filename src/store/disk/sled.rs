@@ -44,7 +44,7 @@ impl Table {
 
 /// Changes to one table that happen together or not at all.
 #[derive(Debug, Default)]
-pub(super) struct Changes(::sled::Batch);
+pub(super) struct Changes(sled::Batch);
 
 impl Changes {
     pub(super) fn put(&mut self, key: &[u8], value: &[u8]) {
@@ -57,13 +57,13 @@ impl Changes {
 }
 
 /// A key with its value.
-pub(super) type Record = (::sled::IVec, ::sled::IVec);
+pub(super) type Record = (sled::IVec, sled::IVec);
 
 /// An open database.
 #[derive(Debug)]
 pub(super) struct Engine {
-    db: ::sled::Db,
-    tables: [::sled::Tree; 3],
+    db: sled::Db,
+    tables: [sled::Tree; 3],
 }
 
 impl Engine {
@@ -73,7 +73,7 @@ impl Engine {
     /// [`StoreError::Damaged`] when its files make no sense; otherwise the machine's fault, not the files'.
     pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
         let open = || {
-            let config = ::sled::Config::new().path(folder).cache_capacity(PAGE_CACHE);
+            let config = sled::Config::new().path(folder).cache_capacity(PAGE_CACHE);
             let db = config.flush_every_ms(Some(FLUSH_EVERY_MS)).open()?;
             let tree = |table: Table| db.open_tree(table.name());
             let tables = [tree(Table::Entries)?, tree(Table::Ledger)?, tree(Table::Meta)?];
@@ -82,7 +82,7 @@ impl Engine {
         guarded(|| open().map_err(|error| opening_fault(error, folder)))
     }
 
-    pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<::sled::IVec>, StoreError> {
+    pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
         Ok(self.tree(table).get(key)?)
     }
 
@@ -117,7 +117,7 @@ impl Engine {
         Ok(())
     }
 
-    fn tree(&self, table: Table) -> &::sled::Tree {
+    fn tree(&self, table: Table) -> &sled::Tree {
         &self.tables[table as usize]
     }
 }
@@ -135,32 +135,32 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or("the engine panicked").to_owned()
 }
 
-impl From<::sled::Error> for StoreError {
-    fn from(error: ::sled::Error) -> Self {
+impl From<sled::Error> for StoreError {
+    fn from(error: sled::Error) -> Self {
         match error {
-            ::sled::Error::Io(io) if is_full(io.kind()) => Self::Full,
-            ::sled::Error::Corruption { .. } | ::sled::Error::ReportableBug(_) => Self::Damaged(error.to_string()),
+            sled::Error::Io(io) if is_full(io.kind()) => Self::Full,
+            sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => Self::Damaged(error.to_string()),
             other => Self::Engine(other.to_string()),
         }
     }
 }
 
 /// What an error while opening says about the folder.
-fn opening_fault(error: ::sled::Error, folder: &Path) -> StoreError {
+fn opening_fault(error: sled::Error, folder: &Path) -> StoreError {
     match error {
         // sled reports its lock as an error of kind Other with this text, and nothing else to know it by.
-        ::sled::Error::Io(io) if io.to_string().contains("could not acquire lock") => {
+        sled::Error::Io(io) if io.to_string().contains("could not acquire lock") => {
             StoreError::Locked(folder.to_owned())
         }
         // What the operating system refused says nothing about the files; what sled made up itself does.
-        ::sled::Error::Io(ref io)
+        sled::Error::Io(ref io)
             if matches!(io.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::InvalidInput)
                 || (io.kind() == ErrorKind::Other && io.raw_os_error().is_none()) =>
         {
             StoreError::Damaged(error.to_string())
         }
         // A configuration that does not fit the files: theirs was damaged, for ours never changes.
-        ::sled::Error::Unsupported(why) => StoreError::Damaged(why),
+        sled::Error::Unsupported(why) => StoreError::Damaged(why),
         other => other.into(),
     }
 }
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told_from_damage() {
-        let io = |kind| ::sled::Error::Io(io::Error::new(kind, "x"));
+        let io = |kind| sled::Error::Io(io::Error::new(kind, "x"));
         assert!(matches!(StoreError::from(io(ErrorKind::StorageFull)), StoreError::Full));
         assert!(matches!(opening_fault(io(ErrorKind::StorageFull), Path::new("x")), StoreError::Full));
         assert!(matches!(opening_fault(io(ErrorKind::PermissionDenied), Path::new("x")), StoreError::Engine(_)));
