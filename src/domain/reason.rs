@@ -52,6 +52,24 @@ causes! {
         Order => "veto-order",
         /// One content word was exchanged for another.
         Substitution => "veto-substitution",
+        /// Code or data blocks differ.
+        Code => "veto-code",
+        /// Different questions about the same matter: who, when, where, why, how, whether.
+        Question => "veto-question",
+        /// Quantifiers differ: all, any, none, only.
+        Quantifier => "veto-quantifier",
+        /// Ability, advice and obligation differ: can, should, must.
+        Modal => "veto-modal",
+        /// Past, present and future differ.
+        Time => "veto-time",
+        /// The answer is wanted in another form or length.
+        Form => "veto-form",
+        /// Other work is asked for: translate, summarise, fix.
+        Action => "veto-action",
+        /// He and she changed places.
+        Pronoun => "veto-pronoun",
+        /// One side narrows the question by a qualifier that the other lacks.
+        Scope => "veto-scope",
     }
 }
 

@@ -1,11 +1,14 @@
 //! Which of the nearest earlier prompts, if any, asks the same thing?
 //!
 //! Cosine similarity retrieves; it does not decide. A candidate is accepted when it is similar enough and no veto
-//! finds a difference that matters.
+//! finds a difference that matters. Each prompt is read once.
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Reason, Veto};
+use super::compare::Comparison;
+use super::guard::{self, Objection};
+use super::reading::Reading;
+use crate::domain::{Cause, Reason, Veto};
 
 /// The operating point.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,7 +20,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { min_similarity: 0.90 }
+        Self { min_similarity: 0.80 }
     }
 }
 
@@ -39,6 +42,27 @@ pub struct Finding {
     pub vetoes: Vec<Veto>,
     /// Why it is not accepted; `None` when it is.
     pub against: Option<Reason>,
+    /// Each veto with what differs, for `explain`. Prompt text: never for headers or logs.
+    pub objections: Vec<Objection>,
+    /// What the words say; `None` where the similarity settled it first.
+    pub features: Option<Features>,
+}
+
+/// What is measured about the words of two prompts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Features {
+    /// Share of content words that both have, in [0, 1].
+    pub overlap: f32,
+    /// Content words that both have.
+    pub shared: usize,
+    /// Of those, how many are the same only as synonyms, abbreviations or typing errors.
+    pub mended: usize,
+    /// Telling words that only the asked prompt has.
+    pub only_asked: usize,
+    /// Telling words that only the candidate has.
+    pub only_candidate: usize,
+    /// The least similarity that was required of this pair.
+    pub required: f32,
 }
 
 /// The decision over all candidates.
@@ -55,6 +79,105 @@ pub struct Judgement {
 /// Judges candidates, nearest first. `floor` is the caller's own least similarity; it only tightens.
 #[must_use]
 pub fn judge(prompt: &str, candidates: &[Candidate<'_>], floor: Option<f32>, settings: &Settings) -> Judgement {
-    let _ = (prompt, candidates, floor, settings);
-    Judgement { chosen: None, findings: Vec::new(), reason: None }
+    let least = floor.map_or(settings.min_similarity, |floor| floor.max(settings.min_similarity));
+    let mut asked = None;
+    let findings: Vec<Finding> = candidates
+        .iter()
+        .map(|candidate| {
+            if candidate.similarity.is_nan() || candidate.similarity < least {
+                return below(candidate.similarity);
+            }
+            let asked = asked.get_or_insert_with(|| Reading::of(prompt));
+            weigh(asked, candidate, least)
+        })
+        .collect();
+    let chosen = findings.iter().position(|finding| finding.against.is_none());
+    let reason = if chosen.is_some() { None } else { findings.first().and_then(|nearest| nearest.against) };
+    Judgement { chosen, findings, reason }
+}
+
+fn below(similarity: f32) -> Finding {
+    let against = Some(Cause::BelowThreshold.into());
+    Finding { similarity, vetoes: Vec::new(), against, objections: Vec::new(), features: None }
+}
+
+fn weigh(asked: &Reading, candidate: &Candidate<'_>, least: f32) -> Finding {
+    let other = Reading::of(candidate.prompt);
+    let comparison = Comparison::of(asked, &other);
+    let objections = guard::objections(&comparison);
+    let vetoes: Vec<Veto> = objections.iter().map(|objection| objection.veto).collect();
+    let required = required(&comparison, least);
+    let too_far = candidate.similarity < required;
+    let against = vetoes.first().map(|veto| (*veto).into()).or(too_far.then(|| Cause::BelowThreshold.into()));
+    let features = Features {
+        overlap: comparison.overlap(),
+        shared: comparison.shared,
+        mended: comparison.mended,
+        only_asked: comparison.only_a.hard.len(),
+        only_candidate: comparison.only_b.hard.len(),
+        required,
+    };
+    Finding { similarity: candidate.similarity, vetoes, against, objections, features: Some(features) }
+}
+
+/// The similarity required of this pair: more where there is no lexicon for its language.
+fn required(comparison: &Comparison<'_>, least: f32) -> f32 {
+    const WITHOUT_LEXICON: f32 = 0.95;
+    if comparison.a.tongue.has_lexicon() && comparison.b.tongue.has_lexicon() {
+        least
+    } else {
+        least.max(WITHOUT_LEXICON)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(asked: &str, candidate: &str, similarity: f32) -> Finding {
+        let candidates = [Candidate { prompt: candidate, similarity }];
+        judge(asked, &candidates, None, &Settings::default()).findings.remove(0)
+    }
+
+    #[test]
+    fn rewordings_are_accepted() {
+        for (a, b) in [
+            ("How do I reset my password?", "How can I reset my password?"),
+            ("What is the capital of France?", "Could you tell me what the capital of France is?"),
+            ("Explain how photosynthesis works", "how does photosynthesis work?"),
+        ] {
+            assert_eq!(one(a, b, 0.92).against, None, "{a} | {b}: {:?}", one(a, b, 0.92));
+        }
+    }
+
+    #[test]
+    fn traps_are_refused_by_name() {
+        for (a, b, veto) in [
+            ("How do I turn on dark mode?", "How do I turn off dark mode?", Veto::Antonym),
+            ("Convert 10 miles to km", "Convert 12 miles to km", Veto::Number),
+            ("Sort a list in Python", "Sort a list in Ruby", Veto::Language),
+            ("What is the capital of France?", "What is the capital of Spain?", Veto::Class),
+        ] {
+            assert_eq!(one(a, b, 0.99).against, Some(veto.into()), "{a} | {b}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_candidate_that_nothing_speaks_against_is_chosen() {
+        let near = |prompt, similarity| Candidate { prompt, similarity };
+        let candidates = [near("Undo the last 2 commits", 0.97), near("How do I undo the last 3 commits?", 0.93)];
+        let judged = judge("undo the last 3 commits", &candidates, None, &Settings::default());
+        assert_eq!((judged.chosen, judged.reason), (Some(1), None));
+        let judged = judge("undo the last 3 commits", &candidates[..1], None, &Settings::default());
+        assert_eq!((judged.chosen, judged.reason), (None, Some(Veto::Number.into())));
+    }
+
+    #[test]
+    fn a_callers_floor_only_tightens() {
+        let settings = Settings { min_similarity: 0.9 };
+        let candidates = [Candidate { prompt: "How tall is Everest?", similarity: 0.92 }];
+        let chosen = |floor| judge("How tall is Everest?", &candidates, floor, &settings).chosen;
+        assert_eq!((chosen(None), chosen(Some(0.1)), chosen(Some(0.95))), (Some(0), Some(0), None));
+        assert_eq!(judge("How tall is Everest?", &[], None, &settings).reason, None);
+    }
 }

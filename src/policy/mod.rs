@@ -4,6 +4,10 @@
 //! Pure: no IO, no async, no clock (time is an argument), so every decision can be tested, explained and replayed.
 
 pub mod admit;
+mod compare;
 pub mod freshness;
+pub mod guard;
 pub mod judge;
+mod lexicon;
+mod reading;
 pub mod retain;

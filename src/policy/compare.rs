@@ -1,0 +1,248 @@
+//! Lays two readings side by side: which words they share, and which only one of them has.
+
+use super::lexicon::{Id, Lexicon, Traits};
+use super::reading::{Kind, Reading, Token};
+
+/// Two readings, aligned.
+pub(crate) struct Comparison<'a> {
+    /// The prompt asked.
+    pub(crate) a: &'a Reading,
+    /// The candidate.
+    pub(crate) b: &'a Reading,
+    /// What only the asked prompt has.
+    pub(crate) only_a: Remainder<'a>,
+    /// What only the candidate has.
+    pub(crate) only_b: Remainder<'a>,
+    /// Content words that both have, as written, inflected, synonymous or mistyped.
+    pub(crate) shared: usize,
+    /// Of those, how many are the same only as synonyms, abbreviations or typing errors.
+    pub(crate) mended: usize,
+}
+
+/// The words of one side that the other lacks, each once.
+#[derive(Default)]
+pub(crate) struct Remainder<'a> {
+    /// Words that say what the prompt is about.
+    pub(crate) hard: Vec<&'a Token>,
+    /// General words that a rewording may add.
+    pub(crate) soft: Vec<&'a Token>,
+    /// Words that carry structure.
+    pub(crate) function: Vec<&'a Token>,
+}
+
+impl<'a> Remainder<'a> {
+    /// All of them, those of leading clauses left out.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &'a Token> {
+        self.hard.iter().chain(&self.soft).chain(&self.function).copied().filter(|token| !token.aside)
+    }
+}
+
+impl<'a> Comparison<'a> {
+    /// Aligns two readings.
+    pub(crate) fn of(a: &'a Reading, b: &'a Reading) -> Self {
+        let lexicon = Lexicon::get();
+        let (mut left, shared_a) = unmatched(a, b);
+        let (mut right, shared_b) = unmatched(b, a);
+        let mended = mend(&mut left, &mut right, a, b, lexicon);
+        Self { a, b, only_a: sorted(left), only_b: sorted(right), shared: shared_a.max(shared_b) + mended, mended }
+    }
+
+    /// Words of the shorter prompt.
+    pub(crate) fn length(&self) -> usize {
+        self.a.tokens.len().min(self.b.tokens.len())
+    }
+
+    /// Share of all content words that both have.
+    pub(crate) fn overlap(&self) -> f32 {
+        let apart = self.only_a.hard.len() + self.only_b.hard.len();
+        if self.shared + apart == 0 {
+            return 1.0;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "counts of words are small")]
+        let overlap = self.shared as f32 / (self.shared + apart) as f32;
+        overlap
+    }
+
+    /// Whether single words decide: the prompts are short, or share most of their words.
+    pub(crate) fn is_close(&self) -> bool {
+        self.length() <= 20 || self.overlap() >= 0.5
+    }
+
+    /// Whether both say the same content words.
+    pub(crate) fn same_content(&self) -> bool {
+        self.only_a.hard.is_empty() && self.only_b.hard.is_empty()
+    }
+
+    /// Whether both readings apply the English lexicon.
+    pub(crate) fn in_english(&self) -> bool {
+        self.a.tongue.reads_as_english() && self.b.tongue.reads_as_english()
+    }
+}
+
+/// Tokens of `one` that `other` lacks, each id once, and how many content ids it has.
+fn unmatched<'a>(one: &'a Reading, other: &Reading) -> (Vec<&'a Token>, usize) {
+    let mut alone = Vec::new();
+    let mut shared = 0;
+    let mut last = None;
+    for (id, place) in &one.by_id {
+        if last == Some(*id) {
+            continue;
+        }
+        last = Some(*id);
+        let token = &one.tokens[*place as usize];
+        if other.find(*id).is_none() {
+            alone.push((*place, token));
+        } else if token.is_content() {
+            shared += 1;
+        }
+    }
+    alone.sort_unstable_by_key(|(place, _)| *place);
+    (alone.into_iter().map(|(_, token)| token).collect(), shared)
+}
+
+/// Pairs off what is the same under another spelling; returns how many pairs.
+fn mend(left: &mut Vec<&Token>, right: &mut Vec<&Token>, a: &Reading, b: &Reading, lexicon: &Lexicon) -> usize {
+    // Long prompts with many differences are not mended word by word: nothing hangs on one of them.
+    const MANY: usize = 24;
+    if left.len() > MANY || right.len() > MANY {
+        return 0;
+    }
+    let mut mended = 0;
+    let mut at = 0;
+    while at < left.len() {
+        let found = right.iter().position(|other| same_meaning(left[at], other, lexicon));
+        match found {
+            Some(place) => {
+                mended += usize::from(left[at].is_content());
+                left.remove(at);
+                right.remove(place);
+            }
+            None => at += 1,
+        }
+    }
+    mended + compounds(left, right, b) + compounds(right, left, a)
+}
+
+fn same_meaning(one: &Token, other: &Token, lexicon: &Lexicon) -> bool {
+    if one.kind != Kind::Word || other.kind != Kind::Word || one.is_content() != other.is_content() {
+        return false;
+    }
+    if !one.is_content() || one.member.is_some() && other.member.is_some() {
+        return false;
+    }
+    lexicon.are_synonyms(one.id, other.id) || is_typing_error(one, other)
+}
+
+/// Whether one is the other mistyped: at least one of them is no known word, and both begin alike.
+fn is_typing_error(one: &Token, other: &Token) -> bool {
+    let (x, y) = (&*one.written, &*other.written);
+    let shorter = x.len().min(y.len());
+    if shorter < 4 || one.is(Traits::KNOWN) && other.is(Traits::KNOWN) || !x.is_ascii() || !y.is_ascii() {
+        return false;
+    }
+    let named = |token: &Token| token.capital && !token.starts || token.is(Traits::NAME);
+    let allowed = match shorter {
+        _ if named(one) && named(other) && shorter < 7 => return false,
+        4..=7 => 1,
+        _ => 2,
+    };
+    x.as_bytes()[0] == y.as_bytes()[0] && edits(x.as_bytes(), y.as_bytes()) <= allowed
+}
+
+/// Damerau-Levenshtein distance (optimal string alignment), for short words.
+fn edits(x: &[u8], y: &[u8]) -> usize {
+    if x.len().abs_diff(y.len()) > 2 {
+        return usize::MAX;
+    }
+    let mut before: Vec<usize> = Vec::new();
+    let mut previous: Vec<usize> = (0..=y.len()).collect();
+    for i in 1..=x.len() {
+        let mut row = vec![i; y.len() + 1];
+        for j in 1..=y.len() {
+            let swap = usize::from(x[i - 1] != y[j - 1]);
+            row[j] = (previous[j] + 1).min(row[j - 1] + 1).min(previous[j - 1] + swap);
+            if i > 1 && j > 1 && x[i - 1] == y[j - 2] && x[i - 2] == y[j - 1] {
+                row[j] = row[j].min(before[j - 2] + 1);
+            }
+        }
+        before = std::mem::replace(&mut previous, row);
+    }
+    previous[y.len()]
+}
+
+/// Pairs a word of `ones` with several words in a row of `other` that it abbreviates or joins: `setup` with
+/// `set up`, `roi` with `return on investment`.
+fn compounds(ones: &mut Vec<&Token>, others: &mut Vec<&Token>, other: &Reading) -> usize {
+    let mut mended = 0;
+    ones.retain(|one| {
+        if !matches!(one.kind, Kind::Word | Kind::Identifier) || !one.is_content() || one.written.len() < 2 {
+            return true;
+        }
+        let Some((from, to)) = spelling_out(&one.written, &other.tokens) else { return true };
+        let run: Vec<Id> = other.tokens[from..to].iter().map(|token| token.id).collect();
+        // At least one of the words must be missing here, or they stand for themselves.
+        if !others.iter().any(|token| run.contains(&token.id)) {
+            return true;
+        }
+        others.retain(|token| !run.contains(&token.id));
+        mended += 1;
+        false
+    });
+    mended
+}
+
+/// The run of tokens whose letters or initials are `written`.
+fn spelling_out(written: &str, tokens: &[Token]) -> Option<(usize, usize)> {
+    (0..tokens.len()).find_map(|from| {
+        let joined = joined_at(written, &tokens[from..]);
+        joined.or_else(|| initials_at(written, &tokens[from..])).map(|length| (from, from + length))
+    })
+}
+
+fn joined_at(written: &str, tokens: &[Token]) -> Option<usize> {
+    let mut rest = written;
+    for (nth, token) in tokens.iter().take(3).enumerate() {
+        rest = rest.strip_prefix(&*token.written)?;
+        if rest.is_empty() {
+            return (nth > 0).then_some(nth + 1);
+        }
+    }
+    None
+}
+
+fn initials_at(written: &str, tokens: &[Token]) -> Option<usize> {
+    let mut letters = written.chars();
+    let length = written.chars().count();
+    if !(2..=6).contains(&length) || tokens.len() < length {
+        return None;
+    }
+    let mut wanted = letters.next()?;
+    let mut words = 0;
+    for (nth, token) in tokens.iter().take(length + 3).enumerate() {
+        if token.kind == Kind::Word && token.written.starts_with(wanted) {
+            words += 1;
+            match letters.next() {
+                Some(next) => wanted = next,
+                None => return (words == length).then_some(nth + 1),
+            }
+        } else if nth == 0 || token.is_content() {
+            return None;
+        }
+    }
+    None
+}
+
+fn sorted(tokens: Vec<&Token>) -> Remainder<'_> {
+    let mut remainder = Remainder::default();
+    for token in tokens {
+        let list = if !token.is_content() {
+            &mut remainder.function
+        } else if token.is_soft() {
+            &mut remainder.soft
+        } else {
+            &mut remainder.hard
+        };
+        list.push(token);
+    }
+    remainder
+}

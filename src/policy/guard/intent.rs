@@ -1,0 +1,124 @@
+//! What is wanted of the same matter: another question word, another time, another obligation, another form.
+
+use super::{Objection, words};
+use crate::domain::Veto;
+use crate::policy::compare::Comparison;
+use crate::policy::lexicon::{Id, Quantity};
+use crate::policy::reading::{Question, Reading, Tense, Token};
+
+/// Who, when, where, why, how or whether, of the same fact.
+pub(super) fn question(c: &Comparison<'_>) -> Option<Objection> {
+    use Question::{How, What, YesNo};
+    let (a, b) = (c.a.question?, c.b.question?);
+    let apart = c.only_a.hard.len().max(c.only_b.hard.len());
+    let differ = match (a, b) {
+        _ if a == b || apart > 1 => false,
+        // "What is the way to" and "how": too close to tell apart by this word.
+        (What, How) | (How, What) | (What, YesNo) | (YesNo, What) => false,
+        (What, _) | (_, What) => apart == 0,
+        _ => true,
+    };
+    differ.then(|| Objection::new(Veto::Question, name(a), name(b)))
+}
+
+const fn name(question: Question) -> &'static str {
+    match question {
+        Question::Who => "who",
+        Question::When => "when",
+        Question::Where => "where",
+        Question::Why => "why",
+        Question::How => "how",
+        Question::What => "what",
+        Question::YesNo => "whether",
+    }
+}
+
+/// Yesterday and tomorrow, current and former, is and was.
+pub(super) fn time(c: &Comparison<'_>) -> Option<Objection> {
+    if !c.in_english() || !c.is_close() {
+        return None;
+    }
+    let present = Id::of("present").0;
+    let told = |token: &&Token| matches!(token.quantity, Some((Quantity::Time, group)) if group != present);
+    let (a, b): (Vec<_>, Vec<_>) = (c.only_a.all().filter(told).collect(), c.only_b.all().filter(told).collect());
+    if !a.is_empty() || !b.is_empty() {
+        return Some(Objection::new(Veto::Time, words(a), words(b)));
+    }
+    let tenses = (c.a.tense?, c.b.tense?);
+    let shifted = tenses.0 != tenses.1 && c.same_content();
+    shifted.then(|| Objection::new(Veto::Time, tense(tenses.0), tense(tenses.1)))
+}
+
+const fn tense(tense: Tense) -> &'static str {
+    match tense {
+        Tense::Past => "past",
+        Tense::Present => "present",
+        Tense::Future => "future",
+    }
+}
+
+/// Another form or length of answer.
+pub(super) fn form(c: &Comparison<'_>) -> Option<Objection> {
+    // These two ask for more of the same, so they count only against another form.
+    let mild = |token: &Token| matches!(&*token.written, "formsteps" | "formexamples");
+    let is_form = |token: &&Token| {
+        token.written.starts_with("form")
+            && token.written.len() > 7
+            && !token.traits.has(crate::policy::lexicon::Traits::KNOWN)
+    };
+    let (a, b): (Vec<_>, Vec<_>) = (c.only_a.all().filter(is_form).collect(), c.only_b.all().filter(is_form).collect());
+    let strong = a.iter().chain(&b).any(|token| !mild(token));
+    let differ = strong || !a.is_empty() && !b.is_empty();
+    let shown = |tokens: &[&Token]| tokens.iter().map(|token| &token.written[4..]).collect::<Vec<_>>().join(" ");
+    (differ && c.is_close()).then(|| Objection::new(Veto::Form, shown(&a), shown(&b)))
+}
+
+/// A request opens with other work: translate, summarise, fix.
+pub(super) fn action(c: &Comparison<'_>) -> Option<Objection> {
+    let (a, b) = (requested(c.a), requested(c.b));
+    let group = |token: Option<&Token>| token.and_then(|token| token.quantity);
+    if group(a) == group(b) || c.overlap() < 0.4 {
+        return None;
+    }
+    let shown = |token: Option<&Token>| token.map(|token| token.written.to_string()).unwrap_or_default();
+    Some(Objection::new(Veto::Action, shown(a), shown(b)))
+}
+
+/// The work that the first clause asks for, unless it is to explain, as every question does.
+fn requested(reading: &Reading) -> Option<&Token> {
+    let explain = Id::of("explain").0;
+    let first = reading.tokens.first()?;
+    matches!(first.quantity, Some((Quantity::Action, group)) if group != explain).then_some(first)
+}
+
+/// All, any, none, only.
+pub(super) fn quantifier(c: &Comparison<'_>) -> Option<Objection> {
+    if !c.in_english() || !c.is_close() {
+        return None;
+    }
+    let (a, b) = (of_kind(c.a, Quantity::Quantifier), of_kind(c.b, Quantity::Quantifier));
+    let narrow = |token: &&Token| {
+        matches!(&*token.written, "only" | "solely" | "exclusively" | "none" | "few" | "both" | "either")
+    };
+    let apart = !a.is_empty() && !b.is_empty() && disjoint(&a, &b);
+    let one_sided = a.iter().chain(&b).any(narrow) && disjoint(&a, &b);
+    (apart || one_sided).then(|| Objection::new(Veto::Quantifier, words(a), words(b)))
+}
+
+/// Can, should, must.
+pub(super) fn modal(c: &Comparison<'_>) -> Option<Objection> {
+    if !c.in_english() || c.only_a.hard.len() + c.only_b.hard.len() > 2 {
+        return None;
+    }
+    let (a, b) = (of_kind(c.a, Quantity::Modal), of_kind(c.b, Quantity::Modal));
+    (!a.is_empty() && !b.is_empty() && disjoint(&a, &b)).then(|| Objection::new(Veto::Modal, words(a), words(b)))
+}
+
+fn of_kind(reading: &Reading, kind: Quantity) -> Vec<&Token> {
+    let is_kind = |token: &&Token| !token.aside && token.quantity.is_some_and(|(found, _)| found == kind);
+    reading.tokens.iter().filter(is_kind).collect()
+}
+
+fn disjoint(a: &[&Token], b: &[&Token]) -> bool {
+    a.iter().all(|x| b.iter().all(|y| x.quantity != y.quantity))
+}

@@ -1,0 +1,144 @@
+//! The same parts in other roles: reversed direction, exchanged subject and object, he for she.
+
+use super::{Objection, words};
+use crate::domain::Veto;
+use crate::policy::compare::Comparison;
+use crate::policy::lexicon::{Id, Traits};
+use crate::policy::reading::{Kind, Reading, Token};
+
+/// Words that bind the thing after them to one side of a relation.
+const DIRECTIONAL: [&str; 7] = ["from", "to", "into", "than", "over", "before", "after"];
+/// Relations that hold both ways.
+const SYMMETRIC: [&str; 24] = [
+    "vs",
+    "between",
+    "difference",
+    "married",
+    "marry",
+    "dating",
+    "related",
+    "relate",
+    "similar",
+    "equal",
+    "equals",
+    "same",
+    "identical",
+    "engaged",
+    "differ",
+    "compare",
+    "siblings",
+    "sibling",
+    "cousins",
+    "friends",
+    "friend",
+    "partners",
+    "neighbors",
+    "close",
+];
+
+/// A word such as `from`, `to` or `than` binds different things on the two sides, and each side says both things.
+pub(super) fn direction(c: &Comparison<'_>) -> Option<Objection> {
+    if !c.same_content() || is_symmetric(c.a) || is_symmetric(c.b) {
+        return None;
+    }
+    let reversed = DIRECTIONAL.iter().find_map(|word| {
+        let (a, b) = (objects(c.a, word), objects(c.b, word));
+        let apart = !a.is_empty() && !b.is_empty() && a.iter().all(|x| b.iter().all(|y| x.id != y.id));
+        let said = a.iter().all(|x| c.b.find(x.id).is_some()) && b.iter().all(|x| c.a.find(x.id).is_some());
+        (apart && said)
+            .then(|| Objection::new(Veto::Direction, format!("{word} {}", words(a)), format!("{word} {}", words(b))))
+    });
+    reversed.or_else(|| passive(c.a, c.b)).or_else(|| passive(c.b, c.a))
+}
+
+/// What the word binds: the next content word after each place it stands.
+fn objects<'a>(reading: &'a Reading, word: &str) -> Vec<&'a Token> {
+    let places = reading.tokens.iter().enumerate().filter(|(_, token)| &*token.written == word);
+    places.filter_map(|(at, _)| reading.tokens[at + 1..].iter().take(4).find(|token| token.is_content())).collect()
+}
+
+/// `one` is in the passive with its agent named, and `other` in the active with the agent as its object.
+fn passive(one: &Reading, other: &Reading) -> Option<Objection> {
+    let is_be = |token: &Token| matches!(&*token.written, "is" | "are" | "was" | "were" | "be" | "been" | "being");
+    let by = one.tokens.iter().position(|token| &*token.written == "by")?;
+    if !one.tokens[..by].iter().any(is_be) || other.tokens.iter().any(|token| &*token.written == "by") {
+        return None;
+    }
+    let agent = one.tokens[by + 1..].iter().find(|token| token.is_content())?;
+    let patient = one.tokens[..by].iter().find(|token| token.is_content() && !token.is_soft())?;
+    let place = |id: Id| other.tokens.iter().position(|token| token.id == id);
+    let (agent_at, patient_at) = (place(agent.id)?, place(patient.id)?);
+    let between = other.tokens.get(patient_at.min(agent_at)..patient_at.max(agent_at)).unwrap_or_default();
+    (agent_at > patient_at && !between.iter().any(is_coordination))
+        .then(|| Objection::new(Veto::Direction, format!("by {}", agent.written), format!("of {}", agent.written)))
+}
+
+fn is_symmetric(reading: &Reading) -> bool {
+    reading.tokens.iter().any(|token| SYMMETRIC.contains(&&*token.written))
+}
+
+fn is_coordination(token: &Token) -> bool {
+    matches!(&*token.written, "and" | "or" | "vs")
+}
+
+/// The same words in another order, where order carries the roles: not a clause moved to the front, not `a and b`.
+pub(super) fn order(c: &Comparison<'_>) -> Option<Objection> {
+    const SHORT: usize = 12;
+    if c.a.tokens.len().max(c.b.tokens.len()) > SHORT || is_symmetric(c.a) {
+        return None;
+    }
+    if !c.only_a.hard.is_empty() || !c.only_b.hard.is_empty() || c.mended > 0 {
+        return None;
+    }
+    let (a, b) = (sequence(c.a), sequence(c.b));
+    let multiset = |ids: &[Id]| {
+        let mut ids = ids.to_vec();
+        ids.sort_unstable();
+        ids
+    };
+    let differs = a != b && multiset(&a) == multiset(&b) && !is_rotation(&a, &b);
+    // Keywords thrown together have no order to speak of.
+    let is_sentence = |reading: &Reading| reading.tokens.iter().any(|token| token.is(Traits::FUNCTION));
+    (differs && is_sentence(c.a) && is_sentence(c.b)).then(|| Objection::new(Veto::Order, "", ""))
+}
+
+/// The words that carry roles, by meaning, with the two sides of each `and` and `or` in a fixed order.
+fn sequence(reading: &Reading) -> Vec<Id> {
+    let carries_roles = |token: &&Token| {
+        token.is_content()
+            || token.is(Traits::PREPOSITION)
+            || token.is(Traits::CONJUNCTION)
+            || token.is(Traits::QUESTION)
+    };
+    let tokens: Vec<&Token> = reading.tokens.iter().filter(carries_roles).collect();
+    let mut ids: Vec<Id> = tokens.iter().map(|token| token.id).collect();
+    for at in 1..ids.len().saturating_sub(1) {
+        if is_coordination(tokens[at]) && ids[at - 1] > ids[at + 1] {
+            ids.swap(at - 1, at + 1);
+        }
+    }
+    ids
+}
+
+fn is_rotation(a: &[Id], b: &[Id]) -> bool {
+    (1..a.len()).any(|by| a[by..] == b[..a.len() - by] && a[..by] == b[a.len() - by..])
+}
+
+/// The same people told of by pronouns in other places.
+pub(super) fn pronoun(c: &Comparison<'_>) -> Option<Objection> {
+    let (a, b) = (genders(c.a), genders(c.b));
+    let sides = |tokens: &[&Token]| -> Vec<bool> { tokens.iter().map(|token| is_male(token)).collect() };
+    if a.is_empty() || b.is_empty() || sides(&a) == sides(&b) || c.length() > 20 {
+        return None;
+    }
+    Some(Objection::new(Veto::Pronoun, words(a), words(b)))
+}
+
+fn genders(reading: &Reading) -> Vec<&Token> {
+    let is_gendered = |token: &&Token| is_male(token) || matches!(&*token.written, "she" | "her" | "hers" | "herself");
+    reading.tokens.iter().filter(|token| token.kind == Kind::Word).filter(is_gendered).collect()
+}
+
+fn is_male(token: &Token) -> bool {
+    matches!(&*token.written, "he" | "him" | "his" | "himself")
+}

@@ -1,0 +1,151 @@
+//! What a judge sees in a prompt: its words by meaning, its numbers, literals and code, and how it asks.
+//!
+//! A prompt is read once ([`Reading::of`]); comparing two readings is [`super::compare`]'s work.
+
+mod clauses;
+mod numbers;
+mod phrases;
+mod text;
+mod tokens;
+mod tongue;
+
+use super::lexicon::{Id, Lexicon, Member, Quantity, Traits};
+
+pub(crate) use clauses::{Question, Tense};
+pub(crate) use tokens::split_word;
+pub(crate) use tongue::Tongue;
+
+/// What a token is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Letters.
+    Word,
+    /// A number, a date or a version in digits, or a number in words.
+    Number,
+    /// Letters with digits, paths, flags, addresses.
+    Identifier,
+    /// An operator.
+    Symbol,
+}
+
+/// One word of a prompt.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Token {
+    /// As written, in lower case; numbers in digits.
+    pub(crate) written: Box<str>,
+    /// Its meaning, as far as a stem and a group of synonyms tell.
+    pub(crate) id: Id,
+    /// What it is made of.
+    pub(crate) kind: Kind,
+    /// What it is.
+    pub(crate) traits: Traits,
+    /// Its closed class.
+    pub(crate) member: Option<Member>,
+    /// Its group of quantities.
+    pub(crate) quantity: Option<(Quantity, u64)>,
+    /// Written with a capital.
+    pub(crate) capital: bool,
+    /// A clause begins here.
+    pub(crate) starts: bool,
+    /// It has a possessive ending.
+    pub(crate) possessive: bool,
+    /// It stands in a clause that leads up to the question.
+    pub(crate) aside: bool,
+}
+
+impl Token {
+    /// A word as the lexicon knows it.
+    pub(crate) fn word(written: &str, lexicon: &Lexicon) -> Self {
+        let known = lexicon.word(written).copied().unwrap_or_default();
+        let stem = known.stem.unwrap_or_else(|| lexicon.stem(written));
+        Self {
+            id: lexicon.group(stem),
+            traits: known.traits,
+            member: known.member,
+            quantity: known.quantity,
+            ..Self::raw(written, Kind::Word)
+        }
+    }
+
+    /// A token that is only itself.
+    pub(crate) fn raw(written: &str, kind: Kind) -> Self {
+        Self {
+            written: written.into(),
+            id: Id::of(written),
+            kind,
+            traits: Traits::default(),
+            member: None,
+            quantity: None,
+            capital: false,
+            starts: false,
+            possessive: false,
+            aside: false,
+        }
+    }
+
+    /// Whether it says what the prompt is about.
+    pub(crate) fn is_content(&self) -> bool {
+        !self.traits.has(Traits::FUNCTION)
+    }
+
+    /// Whether a rewording may add or drop it.
+    pub(crate) fn is_soft(&self) -> bool {
+        self.aside || self.traits.has(Traits::BENIGN) || self.traits.has(Traits::GENERIC)
+    }
+
+    pub(crate) fn is(&self, traits: Traits) -> bool {
+        self.traits.has(traits)
+    }
+}
+
+/// A prompt, read.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Reading {
+    /// Its words in order, phrases replaced and framing dropped.
+    pub(crate) tokens: Vec<Token>,
+    /// Places in `tokens`, ordered by id.
+    pub(crate) by_id: Vec<(Id, u32)>,
+    /// Quoted literals, in lower case with single spaces.
+    pub(crate) literals: Vec<Box<str>>,
+    /// Code blocks, by exact content but for white space at line ends.
+    pub(crate) code: Vec<Id>,
+    /// Its language.
+    pub(crate) tongue: Tongue,
+    /// What its main clause asks for.
+    pub(crate) question: Option<Question>,
+    /// The tense of its main clause.
+    pub(crate) tense: Option<Tense>,
+    /// How often it negates.
+    pub(crate) negations: usize,
+    /// Number of content words.
+    pub(crate) content: usize,
+}
+
+impl Reading {
+    /// Reads a prompt.
+    pub(crate) fn of(prompt: &str) -> Self {
+        let lexicon = Lexicon::get();
+        let prose = text::take_apart(prompt);
+        let mut tokens = tokens::tokens(&prose.words, lexicon);
+        let tongue = Tongue::of(&tokens, lexicon);
+        if tongue.reads_as_english() {
+            tokens = phrases::replace(tokens, lexicon);
+            numbers::join(&mut tokens);
+            numbers::disambiguate(&mut tokens, lexicon);
+        } else {
+            tongue.apply(&mut tokens, lexicon);
+        }
+        let clauses::Asked { question, tense } = clauses::read(&mut tokens);
+        let mut by_id: Vec<_> = (0..).zip(&tokens).map(|(place, token): (u32, &Token)| (token.id, place)).collect();
+        by_id.sort_unstable();
+        let negations = tokens.iter().filter(|token| token.is(Traits::NEGATION)).count();
+        let content = tokens.iter().filter(|token| token.is_content()).count();
+        Self { tokens, by_id, literals: prose.literals, code: prose.code, tongue, question, tense, negations, content }
+    }
+
+    /// The first token with this id.
+    pub(crate) fn find(&self, id: Id) -> Option<&Token> {
+        let at = self.by_id.partition_point(|(other, _)| *other < id);
+        self.by_id.get(at).filter(|(other, _)| *other == id).map(|(_, place)| &self.tokens[*place as usize])
+    }
+}

@@ -1,0 +1,123 @@
+//! Which language a prompt is in, as far as its function words and its script tell.
+
+use rust_stemmers::{Algorithm, Stemmer};
+
+use super::super::lexicon::{Id, Lexicon, Traits};
+use super::{Kind, Token};
+
+/// A prompt's language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tongue {
+    /// A language of `tongues.txt`, by number; 0 is English.
+    Listed(u8),
+    /// A script whose languages have no lexicon here, by its first code point.
+    Script(u32),
+    /// Latin script without enough function words to tell.
+    Unclear,
+}
+
+impl Tongue {
+    /// Judges by function words, else by script.
+    pub(super) fn of(tokens: &[Token], lexicon: &Lexicon) -> Self {
+        let mut letters = 0_usize;
+        let mut foreign = [(0_u32, 0_usize); 4];
+        let mut counts = [0_usize; 16];
+        for token in tokens.iter().filter(|token| token.kind == Kind::Word) {
+            letters += 1;
+            if let Some(script) = token.written.chars().next().and_then(script)
+                && let Some(slot) = foreign.iter_mut().find(|(known, count)| *known == script || *count == 0)
+            {
+                *slot = (script, slot.1 + 1);
+            }
+            for known in lexicon.tongues.get(&Id::of(&token.written)).into_iter().flatten() {
+                if known.traits.has(Traits::FUNCTION)
+                    && let Some(count) = counts.get_mut(usize::from(known.tongue))
+                {
+                    *count += 1;
+                }
+            }
+        }
+        if let Some((script, _)) =
+            foreign.into_iter().filter(|(_, count)| *count * 2 > letters).max_by_key(|(_, count)| *count)
+        {
+            return Self::Script(script);
+        }
+        let most = counts.iter().max().copied().unwrap_or_default();
+        // English wins ties: the judge knows it best.
+        match counts.iter().position(|count| *count == most) {
+            Some(0) if most > 0 => Self::Listed(0),
+            Some(tongue) if most >= 2 => Self::Listed(u8::try_from(tongue).unwrap_or_default()),
+            _ => Self::Unclear,
+        }
+    }
+
+    /// Whether the English lexicon applies.
+    pub(crate) const fn reads_as_english(self) -> bool {
+        matches!(self, Self::Listed(0) | Self::Unclear)
+    }
+
+    /// Whether there is a lexicon for it, however small.
+    pub(crate) const fn has_lexicon(self) -> bool {
+        !matches!(self, Self::Script(_))
+    }
+
+    /// Whether two prompts are certainly in different languages.
+    pub(crate) fn differs(self, other: Self) -> bool {
+        self != other && self != Self::Unclear && other != Self::Unclear
+    }
+
+    /// Gives the words the meaning they have in this language.
+    pub(super) fn apply(self, tokens: &mut [Token], lexicon: &Lexicon) {
+        let listed = match self {
+            Self::Listed(tongue) => Some((tongue, stemmer(&lexicon.tongue_codes[usize::from(tongue)]))),
+            _ => None,
+        };
+        for token in tokens.iter_mut().filter(|token| token.kind == Kind::Word) {
+            token.traits = Traits::default();
+            token.quantity = None;
+            token.id = Id::of(&token.written);
+            let Some((tongue, stemmer)) = &listed else { continue };
+            if let Some(stemmer) = stemmer {
+                token.id = Id::of(&stemmer.stem(&token.written));
+            }
+            let known = lexicon.tongues.get(&Id::of(&token.written)).into_iter().flatten();
+            if let Some(known) = known.clone().find(|known| known.tongue == *tongue) {
+                token.traits = known.traits;
+            }
+        }
+    }
+}
+
+fn stemmer(code: &str) -> Option<Stemmer> {
+    let algorithm = match code {
+        "de" => Algorithm::German,
+        "fr" => Algorithm::French,
+        "es" => Algorithm::Spanish,
+        "it" => Algorithm::Italian,
+        "pt" => Algorithm::Portuguese,
+        "nl" => Algorithm::Dutch,
+        "sv" => Algorithm::Swedish,
+        _ => return None,
+    };
+    Some(Stemmer::create(algorithm))
+}
+
+/// The script of a letter that is not Latin, by where its block begins.
+const fn script(c: char) -> Option<u32> {
+    let block = match c {
+        '\u{0370}'..='\u{03ff}' | '\u{1f00}'..='\u{1fff}' => 0x0370,
+        '\u{0400}'..='\u{052f}' => 0x0400,
+        '\u{0530}'..='\u{058f}' => 0x0530,
+        '\u{0590}'..='\u{05ff}' => 0x0590,
+        '\u{0600}'..='\u{077f}' => 0x0600,
+        '\u{0900}'..='\u{097f}' => 0x0900,
+        '\u{0980}'..='\u{0dff}' => 0x0980,
+        '\u{0e00}'..='\u{0eff}' => 0x0e00,
+        '\u{10a0}'..='\u{10ff}' => 0x10a0,
+        // Han and kana count as one: Japanese mixes them.
+        '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{20000}'..='\u{3ffff}' => 0x3040,
+        '\u{1100}'..='\u{11ff}' | '\u{ac00}'..='\u{d7af}' => 0xac00,
+        _ => return None,
+    };
+    Some(block)
+}
