@@ -4,19 +4,19 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-use super::{Fresh, Piece, ollama, openai};
+use super::{Fresh, Piece, anthropic, ollama, openai};
 use crate::domain::{Asked, Cause, Finish, Shape, Surface, Usage};
 
 /// The adapter of each surface; `None` while a surface has none, and its requests are forwarded untouched.
 pub(super) const fn of(surface: Surface) -> Option<&'static dyn Adapter> {
     match surface {
         Surface::OpenaiChat => Some(&openai::chat::Chat),
+        Surface::AnthropicMessages => Some(&anthropic::Messages),
         Surface::OllamaChat => Some(&ollama::chat::Chat),
         Surface::OllamaGenerate => Some(&ollama::generate::Generate),
         Surface::OpenaiCompletions
         | Surface::OpenaiResponses
         | Surface::OpenaiEmbeddings
-        | Surface::AnthropicMessages
         | Surface::OllamaEmbed
         | Surface::OllamaEmbeddings => None,
     }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::domain::{Asked, Protocol, Recording, Shape, Surface, Timestamp};
 
 mod adapter;
+mod anthropic;
 mod canonical;
 mod fresh;
 mod members;

@@ -80,7 +80,14 @@ impl Fold for Lines {
         let line: Value = serde_json::from_slice(line).map_err(|_| Cause::Unreadable)?;
         refuse_errors(&line)?;
         let step = if line.get("done") == Some(&Value::Bool(true)) { Step::Done } else { Step::More };
-        let Value::Object(line) = line else { return Err(Cause::Unreadable) };
+        let Value::Object(mut line) = line else { return Err(Cause::Unreadable) };
+        if let (Some(Value::Object(message)), Some(Value::Object(more))) =
+            (self.0.get_mut("message"), line.get_mut("message"))
+        {
+            // Every line of a chat names the role again.
+            more.shift_remove("role");
+            grow(message, std::mem::take(more), true);
+        }
         grow(&mut self.0, line, false);
         Ok(step)
     }
