@@ -22,6 +22,7 @@ use crate::domain::{Cause, TenantId, Timestamp};
 
 pub use self::exchange::{Answered, Class, Exchange, Saved};
 pub use self::latency::Percentiles;
+pub use self::log::{Format, Settings, start_logging};
 pub use self::scrape::Gauge;
 pub use self::table::{Savings, Stats};
 
