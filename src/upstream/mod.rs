@@ -33,6 +33,7 @@ use crate::domain::{Head, Model, Target, Version};
 
 pub use fleet::Fleet;
 pub use settings::{Fault, Problem, RouteSettings, Settings, VersionSettings, validate};
+pub use transport::NoTransport;
 
 /// One request to send on, as the client made it.
 #[derive(Debug, Clone)]

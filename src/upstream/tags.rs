@@ -118,7 +118,7 @@ impl TagBoard {
     /// Whether a model is known to compute elsewhere: the server has said so, or the name does, as Ollama names
     /// its cloud models (`gpt-oss:120b-cloud`).
     pub(super) fn is_remote(&self, model: &str) -> bool {
-        let by_name = model.rsplit(':').next().is_some_and(|tag| tag == "cloud" || tag.ends_with("-cloud"));
+        let by_name = model.rsplit_once(':').is_some_and(|(_, tag)| tag == "cloud" || tag.ends_with("-cloud"));
         let tags = self.latest.load();
         by_name || tags.as_ref().and_then(|tags| tags.find(model)).is_some_and(|tag| tag.remote)
     }
@@ -161,7 +161,7 @@ mod tests {
         board.latest.store(Some(Arc::new(listed)));
         assert!(board.is_remote("x"));
         assert!(board.is_remote("gpt-oss:120b-cloud") && board.is_remote("kimi:cloud"));
-        assert!(!board.is_remote("cloudy:8b"));
+        assert!(!board.is_remote("cloud") && !board.is_remote("point-cloud") && !board.is_remote("cloud:8b"));
     }
 
     #[test]
