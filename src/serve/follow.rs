@@ -1,4 +1,4 @@
-//! Receiving the answer of a request in flight: one's own, when one leads, or an identical one's.
+//! Receiving the answer of an identical request in flight.
 
 use std::sync::Arc;
 
@@ -12,16 +12,16 @@ use super::reply::{Reply, Verdict};
 use crate::cache::{Followed, Follower};
 use crate::domain::{Head, Outcome, Shape};
 
-/// The answer as it comes; `None` when the leader came to nothing. `verdict` is what is known so far.
-pub(super) async fn follow(parts: &Parts, mut follower: Follower, verdict: Verdict, shape: Shape) -> Option<Reply> {
+/// The answer as it comes; `None` when the leader came to nothing.
+pub(super) async fn follow(parts: &Parts, mut follower: Follower, shape: Shape) -> Option<Reply> {
     match follower.begin().await {
-        Followed::Live(head, target) => Some(Reply { response: live(&head, follower), verdict: verdict.by(&target) }),
+        Followed::Live(head, target) => {
+            let verdict = Verdict::forwarded(Outcome::Collapsed, None).by(&target);
+            Some(Reply { response: live(&head, follower), verdict })
+        }
         Followed::Whole(entry) => {
-            let verdict = match verdict.outcome {
-                Outcome::Collapsed => Verdict::collapsed(&entry),
-                _ => Verdict { stored: true, ..verdict.from(&entry) },
-            };
-            Some(Reply { response: replay(parts, &entry.recording, shape), verdict })
+            let response = replay(parts, &entry.recording, shape);
+            Some(Reply { response, verdict: Verdict::collapsed(&entry) })
         }
         Followed::Failed => None,
     }
@@ -32,6 +32,10 @@ pub(super) async fn follow(parts: &Parts, mut follower: Follower, verdict: Verdi
 fn live(head: &Arc<Head>, follower: Follower) -> Response {
     let pieces = stream::unfold(follower, |mut follower| async move {
         let piece = follower.next().await?;
+        if piece.is_err() {
+            // What came before must leave before the connection is cut.
+            tokio::task::yield_now().await;
+        }
         Some((piece, follower))
     });
     let mut response = Response::new(Body::from_stream(pieces));

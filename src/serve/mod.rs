@@ -4,6 +4,7 @@
 mod admin;
 mod auth;
 mod call;
+mod client;
 mod directives;
 mod error;
 mod follow;

@@ -61,8 +61,7 @@ async fn tell(parts: &Arc<Parts>, call: &Call) -> Result<Reply, Refused> {
             Lookup::Hit(hit) => return Ok(serve(parts, call, &plan, *hit, asked.shape)),
             Lookup::Miss(ticket) => return lead(parts, call, plan, *ticket, &asked).await,
             Lookup::Join(follower) => {
-                let verdict = Verdict::forwarded(Outcome::Collapsed, None);
-                if let Some(reply) = follow(parts, follower, verdict, asked.shape).await {
+                if let Some(reply) = follow(parts, follower, asked.shape).await {
                     return Ok(reply);
                 }
             }
@@ -90,10 +89,7 @@ async fn lead(parts: &Arc<Parts>, call: &Call, plan: Plan, ticket: Ticket, asked
     let (outcome, reason) = (ticket.outcome, ticket.reason);
     match tee::lead(parts, call, plan, ticket, asked.shape).await {
         Ok(Led::Whole(whole)) => Ok(whole.reply(verdict)),
-        Ok(Led::Large(large)) => Ok(large.reply(verdict)),
-        Ok(Led::Live(follower)) => follow(parts, follower, verdict, asked.shape)
-            .await
-            .ok_or_else(|| Refused::at(Refusal::Unreachable("the answer was lost".to_owned()), outcome, reason)),
+        Ok(Led::Live(live)) => Ok(live.reply(verdict)),
         Ok(Led::Failed { fallback: Some(stale), .. }) => {
             let verdict = Verdict {
                 outcome: Outcome::Stale,

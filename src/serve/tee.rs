@@ -9,15 +9,16 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::response::Response;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Parts;
 use super::call::Call;
+use super::client::Client;
 use super::reply::{Reply, Verdict};
 use super::tape::Tape;
-use crate::cache::{Broken, Filling, Follower, Hit, Ticket};
+use crate::cache::{Broken, Filling, Hit, Ticket};
 use crate::domain::{Cause, Entry, Head, Shape, Surface, Target};
 use crate::telemetry::Answered;
 use crate::upstream::{Incoming, Outgoing, Plan, UpstreamError};
@@ -26,10 +27,8 @@ use crate::upstream::{Incoming, Outgoing, Plan, UpstreamError};
 pub(super) enum Led {
     /// An answer that is no stream, complete. It was kept before this was told, if it was.
     Whole(Box<Whole>),
-    /// An answer that comes in pieces.
-    Live(Follower),
-    /// An answer too large to wait for.
-    Large(Large),
+    /// An answer that comes in pieces, or is too large to wait for.
+    Live(Live),
     /// No answer.
     Failed {
         /// Why.
@@ -41,10 +40,10 @@ pub(super) enum Led {
 
 /// A complete answer, not streamed.
 pub(super) struct Whole {
-    head: Arc<Head>,
-    target: Target,
-    body: Bytes,
-    kept: Result<Arc<Entry>, Cause>,
+    pub(super) head: Arc<Head>,
+    pub(super) target: Target,
+    pub(super) body: Bytes,
+    pub(super) kept: Result<Arc<Entry>, Cause>,
 }
 
 impl Whole {
@@ -68,27 +67,33 @@ fn response(head: &Head, body: Body) -> Response {
     response
 }
 
-/// An answer that is no stream, and that is passed on before it is complete.
-pub(super) struct Large {
-    head: Arc<Head>,
-    target: Target,
-    first: Bytes,
-    rest: mpsc::Receiver<Result<Bytes, Broken>>,
+/// An answer under way.
+pub(super) struct Live {
+    pub(super) head: Arc<Head>,
+    pub(super) target: Target,
+    /// Its pieces, and `None` for its end; without that, it broke off.
+    pub(super) pieces: mpsc::Receiver<Option<Bytes>>,
 }
 
-impl Large {
-    /// What has come, and the rest as it comes.
+impl Live {
+    /// The pieces as they come. The last one comes when the answer is kept, so that who has read it all and asks
+    /// again finds it. An answer that breaks off breaks off here too: hyper closes the connection without an end.
     pub(super) fn reply(self, verdict: Verdict) -> Reply {
-        let rest = stream::unfold(self.rest, |mut rest| async move { Some((rest.recv().await?, rest)) });
-        let body = Body::from_stream(stream::iter([Ok(self.first)]).chain(rest));
-        Reply { response: response(&self.head, body), verdict: verdict.by(&self.target) }
+        let pieces = stream::unfold(Some(self.pieces), |pieces| async move {
+            let mut pieces = pieces?;
+            match pieces.recv().await {
+                Some(Some(piece)) => Some((Ok(piece), Some(pieces))),
+                Some(None) => None,
+                None => {
+                    // What came before must leave before the connection is cut.
+                    tokio::task::yield_now().await;
+                    Some((Err(Broken), None))
+                }
+            }
+        });
+        Reply { response: response(&self.head, Body::from_stream(pieces)), verdict: verdict.by(&self.target) }
     }
 }
-
-/// The largest answer waited for in whole before its client hears of it; a larger one is passed on as it comes.
-const MOST_WAITED_FOR: usize = 16 << 20;
-/// Pieces of a large answer that may wait for its client.
-const MOST_AHEAD: usize = 16;
 
 /// Starts leading. The receiver tells what becomes of it; dropping the receiver changes nothing.
 pub(super) fn lead(
@@ -99,7 +104,7 @@ pub(super) fn lead(
     shape: Shape,
 ) -> oneshot::Receiver<Led> {
     let (tell, told) = oneshot::channel();
-    let client = Client { tell: Some(tell), whole: BytesMut::new(), rest: None };
+    let client = Client::waiting(tell);
     let leader = Leader { parts: Arc::clone(parts), surface: call.surface, shape, plan, client };
     parts.tasks.spawn(leader.run(ticket, call.outgoing()));
     told
@@ -128,13 +133,13 @@ impl Leader {
         let mut tape = Tape::new(self.surface, self.shape, &head);
         ticket.head(Arc::clone(&head), target.clone());
         if tape.streamed() {
-            self.client.tell(Led::Live(ticket.follow()));
+            self.client.stream(&head, &target);
         }
-        while let Some(piece) = body.next().await {
+        while let Some(piece) = self.client.patience(body.next()).await {
             match piece {
                 Ok(bytes) => {
                     tape.push(&bytes);
-                    self.client.take(&bytes, &head, &target).await;
+                    self.client.take(bytes.clone(), &head, &target).await;
                     ticket.chunk(bytes).await;
                 }
                 Err(error) => {
@@ -156,51 +161,7 @@ impl Leader {
             usage,
             kept: kept.as_ref().map(|_| ()).map_err(|cause| *cause),
         });
-        let body = std::mem::take(&mut self.client.whole).freeze();
-        self.client.tell(Led::Whole(Box::new(Whole { head, target, body, kept })));
-    }
-}
-
-/// The client that leads, as its task sees it: it may be waiting, served by a stream, or gone.
-struct Client {
-    /// Until it was told what becomes of its request.
-    tell: Option<oneshot::Sender<Led>>,
-    /// What it will be told at once, if the answer is no stream.
-    whole: BytesMut,
-    /// Where the rest of a large answer goes.
-    rest: Option<mpsc::Sender<Result<Bytes, Broken>>>,
-}
-
-impl Client {
-    fn tell(&mut self, led: Led) {
-        if let Some(tell) = self.tell.take() {
-            // It may have left; the recording goes on.
-            let _ = tell.send(led);
-        }
-    }
-
-    /// Takes the next bytes, where it does not follow the flight itself.
-    async fn take(&mut self, bytes: &Bytes, head: &Arc<Head>, target: &Target) {
-        if let Some(rest) = &self.rest {
-            if rest.send(Ok(bytes.clone())).await.is_err() {
-                self.rest = None;
-            }
-        } else if self.tell.as_ref().is_some_and(|tell| !tell.is_closed()) {
-            self.whole.extend_from_slice(bytes);
-            if self.whole.len() > MOST_WAITED_FOR {
-                let (send, rest) = mpsc::channel(MOST_AHEAD);
-                self.rest = Some(send);
-                let first = std::mem::take(&mut self.whole).freeze();
-                self.tell(Led::Large(Large { head: Arc::clone(head), target: target.clone(), first, rest }));
-            }
-        }
-    }
-
-    async fn cut(&mut self, led: Led) {
-        if let Some(rest) = self.rest.take() {
-            let _ = rest.send(Err(Broken)).await;
-        }
-        self.tell(led);
+        self.client.end(head, target, kept).await;
     }
 }
 
