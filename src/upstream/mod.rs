@@ -18,6 +18,7 @@ mod tags;
 #[cfg(test)]
 mod tests;
 pub mod transport;
+mod validate;
 mod versions;
 
 use std::sync::Arc;
@@ -32,8 +33,9 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{Head, Model, Target, Version};
 
 pub use fleet::Fleet;
-pub use settings::{Fault, Problem, RouteSettings, Settings, VersionSettings, validate};
+pub use settings::{RouteSettings, Settings, VersionSettings};
 pub use transport::NoTransport;
+pub use validate::{Fault, Problem, validate};
 
 /// One request to send on, as the client made it.
 #[derive(Debug, Clone)]
