@@ -1,22 +1,27 @@
 //! The engine's parts, and how they are put together.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::embedding::Embeddings;
 use super::epochs::{Epochs, Standing};
 use super::flight::{Flights, Limits};
+use super::purge::PurgeLog;
+use super::reembed::Backlog;
 use super::settings::{Settings, WhenUnsure};
 use super::shelf::Shelf;
+use super::warm::Warmth;
+use super::wrongs::Wrongs;
 use crate::domain::{Clock, Model, Secret, Timestamp, Version};
-use crate::embed::Embedder;
 use crate::index::VectorIndex;
 use crate::store::{EntryStore, Ledger};
-use crate::upstream::VersionSource;
+use crate::upstream::{VersionSink, VersionSource};
 
 /// What the engine is built from.
 #[derive(Debug)]
@@ -40,7 +45,6 @@ pub struct Parts {
 }
 
 /// The cache itself. Shared by all requests.
-#[derive(Debug)]
 pub struct Engine {
     pub(super) settings: ArcSwap<Settings>,
     pub(super) secret: Secret,
@@ -49,6 +53,10 @@ pub struct Engine {
     pub(super) embeddings: Embeddings,
     pub(super) epochs: Epochs,
     pub(super) flights: Arc<Flights>,
+    pub(super) purges: PurgeLog,
+    pub(super) wrongs: Wrongs,
+    pub(super) warmth: Warmth,
+    pub(super) backlog: Backlog,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
 }
@@ -61,6 +69,10 @@ impl Engine {
         let engine = Arc::new(Self {
             shelf: Shelf::new(store, index, settings.hot_bytes),
             epochs: Epochs::open(ledger.clone(), versions).await,
+            wrongs: Wrongs::open(ledger).await,
+            purges: PurgeLog::default(),
+            warmth: Warmth::default(),
+            backlog: Backlog::default(),
             settings: ArcSwap::from_pointee(settings),
             secret,
             clock,
@@ -69,12 +81,9 @@ impl Engine {
             tasks,
             stop,
         });
+        engine.start_warming();
+        engine.start_sweeping();
         engine
-    }
-
-    /// Puts an embedder in place of any, or takes it away.
-    pub fn set_embedder(self: &Arc<Self>, embedder: Option<Arc<dyn Embedder>>) {
-        self.embeddings.set(embedder);
     }
 
     /// Applies changed settings from the next request on. The hot tier keeps its size until a restart.
@@ -87,7 +96,7 @@ impl Engine {
     }
 
     pub(super) fn flight_limits(settings: &Settings) -> Limits {
-        Limits { bytes: settings.retain.max_answer.as_usize(), patience: settings.patience.0 }
+        Limits { bytes: settings.hold.as_usize(), patience: settings.patience.0 }
     }
 
     /// The version of a model now, and what that allows; asks the upstream when nobody has since the start.
@@ -119,6 +128,20 @@ impl Engine {
         if engine.epochs.may_ask(&model, engine.now(), pause) {
             self.tasks.spawn(async move { engine.epochs.ask(&model, engine.now(), pause, deadline).await });
         }
+    }
+}
+
+/// Says nothing of what is inside: prompts have no place in a log.
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Engine(..)")
+    }
+}
+
+#[async_trait]
+impl VersionSink for Engine {
+    async fn seen(&self, model: &Model, version: &Version) {
+        self.epochs.observe(model, version.clone(), self.now()).await;
     }
 }
 

@@ -5,3 +5,7 @@ mod coalescing;
 mod equality;
 mod house;
 mod meaning;
+mod operators;
+mod purging;
+mod upkeep;
+mod versions;
