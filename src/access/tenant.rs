@@ -19,6 +19,12 @@ impl Tenants {
         Self { secret, share }
     }
 
+    /// The same names' keeper under another rule of sharing.
+    #[must_use]
+    pub fn shared_by(&self, share: Share) -> Self {
+        Self { secret: self.secret.clone(), share }
+    }
+
     /// Whose request it is, by its headers.
     #[must_use]
     pub fn identify(&self, headers: &HeaderMap) -> TenantId {

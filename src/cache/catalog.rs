@@ -10,19 +10,25 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::domain::{Entry, EntryId, Model, Namespace, Placement, Scope, SpaceId, Tag, TenantId, Timestamp};
+use crate::domain::{Entry, EntryId, Location, Model, Namespace, Scope, Surface, Tag, TenantId, Timestamp, Version};
 
 /// The light facts of one entry.
 #[derive(Debug)]
-pub(super) struct Facts {
+pub struct Facts {
     /// Its public name.
     pub id: EntryId,
     /// Whose it is.
     pub tenant: TenantId,
     /// In which cache of theirs.
     pub namespace: Namespace,
+    /// On which surface.
+    pub surface: Surface,
     /// Who answered.
     pub model: Model,
+    /// Under which version.
+    pub version: Version,
+    /// Where.
+    pub location: Location,
     /// Labels for purging.
     pub tags: Box<[Tag]>,
     /// When the answer was generated.
@@ -33,14 +39,8 @@ pub(super) struct Facts {
     pub bytes: u64,
     /// What generating it took, in milliseconds.
     pub cost: u64,
-    /// The model name the answer reported.
-    pub reported: Option<Arc<str>>,
     /// Its index partition, if it is in the index.
     pub partition: Option<Scope>,
-    /// Whether it may be found by meaning.
-    placed: bool,
-    /// The space its prompt is embedded in.
-    space: Option<SpaceId>,
     hits: AtomicU32,
     worth: AtomicU64,
     gone: AtomicBool,
@@ -53,20 +53,16 @@ impl Facts {
             id: entry.id(),
             tenant: TenantId(names.one(&entry.tenant.0)),
             namespace: Namespace(names.one(&entry.namespace.0)),
+            surface: entry.surface(),
             model: Model { upstream: names.one(&who.model.upstream), name: names.one(&who.model.name) },
+            version: Version(names.one(&who.version.0)),
+            location: who.location,
             tags: entry.tags.iter().map(|tag| Tag(names.one(&tag.0))).collect(),
             created: entry.created,
             expires: entry.expires,
             bytes: entry.weight(),
             cost: u64::try_from(entry.took.as_millis()).unwrap_or(u64::MAX),
-            reported: who.reported.as_ref().map(|name| names.one(name)),
-            partition: entry.placement.as_ref().and_then(Placement::partition),
-            placed: entry.placement.is_some(),
-            space: entry
-                .placement
-                .as_ref()
-                .and_then(|placement| placement.embedded.as_ref())
-                .map(|at| SpaceId(names.one(&at.space.0))),
+            partition: entry.placement.as_ref().and_then(crate::domain::Placement::partition),
             hits: AtomicU32::new(0),
             worth: AtomicU64::new(0),
             gone: AtomicBool::new(false),
@@ -74,23 +70,9 @@ impl Facts {
     }
 
     /// Times it was served from the cache since it was loaded or kept.
-    pub(super) fn hits(&self) -> u32 {
+    #[must_use]
+    pub fn hits(&self) -> u32 {
         self.hits.load(Ordering::Relaxed)
-    }
-
-    /// Whether `model` names who answered: as asked for, or as reported.
-    pub(super) fn answers_to(&self, model: &str) -> bool {
-        *self.model.name == *model || self.reported.as_deref() == Some(model)
-    }
-
-    /// Whether it may be found by meaning, but nobody embedded it yet.
-    pub(super) fn lacks_embedding(&self) -> bool {
-        self.placed && self.space.is_none()
-    }
-
-    /// Whether it may be found by meaning, but not in this space.
-    pub(super) fn lacks(&self, space: &SpaceId) -> bool {
-        self.placed && self.space.as_ref() != Some(space)
     }
 
     /// Whether it left the catalog: purged, evicted, expired or replaced.
@@ -132,9 +114,8 @@ struct Shelves {
 }
 
 impl Catalog {
-    /// The facts of an entry, without noting it.
-    pub(super) fn facts_of(&self, entry: &Entry) -> Facts {
-        Facts::of(entry, &self.names)
+    pub(super) fn get(&self, id: EntryId) -> Option<Arc<Facts>> {
+        self.shelves.read().facts.get(&id).cloned()
     }
 
     /// Counts removals: an entry read from the store stands only if this did not change meanwhile.

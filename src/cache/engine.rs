@@ -1,6 +1,5 @@
 //! The engine's parts, and how they are put together.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +11,10 @@ use tokio_util::task::TaskTracker;
 use super::embedding::Embeddings;
 use super::epochs::{Epochs, Standing};
 use super::flight::{Flights, Limits};
-use super::purge::PurgeLog;
-use super::reembed::Backlog;
 use super::settings::{Settings, WhenUnsure};
 use super::shelf::Shelf;
-use super::warm::Warmth;
-use super::wrongs::Wrongs;
 use crate::domain::{Clock, Model, Secret, Timestamp, Version};
+use crate::embed::Embedder;
 use crate::index::VectorIndex;
 use crate::store::{EntryStore, Ledger};
 use crate::upstream::{VersionSink, VersionSource};
@@ -45,6 +41,7 @@ pub struct Parts {
 }
 
 /// The cache itself. Shared by all requests.
+#[derive(Debug)]
 pub struct Engine {
     pub(super) settings: ArcSwap<Settings>,
     pub(super) secret: Secret,
@@ -53,10 +50,6 @@ pub struct Engine {
     pub(super) embeddings: Embeddings,
     pub(super) epochs: Epochs,
     pub(super) flights: Arc<Flights>,
-    pub(super) purges: PurgeLog,
-    pub(super) wrongs: Wrongs,
-    pub(super) warmth: Warmth,
-    pub(super) backlog: Backlog,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
 }
@@ -69,10 +62,6 @@ impl Engine {
         let engine = Arc::new(Self {
             shelf: Shelf::new(store, index, settings.hot_bytes),
             epochs: Epochs::open(ledger.clone(), versions).await,
-            wrongs: Wrongs::open(ledger).await,
-            purges: PurgeLog::default(),
-            warmth: Warmth::default(),
-            backlog: Backlog::default(),
             settings: ArcSwap::from_pointee(settings),
             secret,
             clock,
@@ -81,9 +70,12 @@ impl Engine {
             tasks,
             stop,
         });
-        engine.start_warming();
-        engine.start_sweeping();
         engine
+    }
+
+    /// Puts an embedder in place of any, or takes it away.
+    pub fn set_embedder(self: &Arc<Self>, embedder: Option<Arc<dyn Embedder>>) {
+        self.embeddings.set(embedder);
     }
 
     /// Applies changed settings from the next request on. The hot tier keeps its size until a restart.
@@ -96,7 +88,7 @@ impl Engine {
     }
 
     pub(super) fn flight_limits(settings: &Settings) -> Limits {
-        Limits { bytes: settings.hold.as_usize(), patience: settings.patience.0 }
+        Limits { bytes: settings.retain.max_answer.as_usize(), patience: settings.patience.0 }
     }
 
     /// The version of a model now, and what that allows; asks the upstream when nobody has since the start.
@@ -131,20 +123,6 @@ impl Engine {
     }
 }
 
-/// Says nothing of what is inside: prompts have no place in a log.
-impl fmt::Debug for Engine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Engine(..)")
-    }
-}
-
-#[async_trait]
-impl VersionSink for Engine {
-    async fn seen(&self, model: &Model, version: &Version) {
-        self.epochs.observe(model, version.clone(), self.now()).await;
-    }
-}
-
 /// A model's version for one request.
 #[derive(Debug, Clone)]
 pub(super) struct Versioned {
@@ -152,4 +130,11 @@ pub(super) struct Versioned {
     pub version: Version,
     /// It is in doubt, so do this.
     pub unsure: Option<WhenUnsure>,
+}
+
+#[async_trait]
+impl VersionSink for Engine {
+    async fn seen(&self, model: &Model, version: &Version) {
+        self.epochs.observe(model, version.clone(), self.now()).await;
+    }
 }

@@ -17,13 +17,8 @@ pub struct Settings {
     pub max_bytes: Size,
     /// How much memory the entries asked for most may take.
     pub hot_bytes: Size,
-    /// How long expired entries stay for callers that accept stale answers (`max-stale`).
-    pub linger: Lasting,
     /// How many near prompts are judged.
     pub candidates: usize,
-    /// How much of an answer under way is held for clients that join late. What is not streamed is held back for up to
-    /// 16 MiB before its own client reads it, so this is not to be less.
-    pub hold: Size,
     /// How long in all slow clients may hold up others that read the same answer.
     pub patience: Lasting,
     /// Versions of models.
@@ -45,9 +40,7 @@ impl Default for Settings {
             max_entries: 1_000_000,
             max_bytes: Size::mib(4096),
             hot_bytes: Size::mib(256),
-            linger: Lasting::seconds(3600),
             candidates: 8,
-            hold: Size::mib(16),
             patience: Lasting::seconds(10),
             versions: Versions::default(),
             admit: admit::Settings::default(),

@@ -78,24 +78,6 @@ impl Shelf {
         Ok(None)
     }
 
-    /// The entry, if it stands, without making room for it in memory.
-    pub(super) async fn read(&self, id: EntryId) -> Result<Option<Arc<Entry>>, StoreError> {
-        match self.hot.get(id) {
-            Some(kept) => Ok(Some(kept.entry)),
-            None => Ok(self.store.get(id).await?.map(Arc::new)),
-        }
-    }
-
-    /// Up to `limit` entries after `after`, straight from the store.
-    pub(super) async fn scan(&self, after: Option<EntryId>, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        self.store.scan(after, limit).await
-    }
-
-    /// The facts of an entry that is not kept yet.
-    pub(super) fn facts_of(&self, entry: &Entry) -> Facts {
-        self.catalog.facts_of(entry)
-    }
-
     /// Counts a hit.
     pub(super) fn served(&self, facts: &Facts) {
         facts.count_hit(self.age());
@@ -136,7 +118,7 @@ impl Changing<'_> {
     ///
     /// # Errors
     /// When the store fails; what stood before still stands.
-    pub(super) async fn keep(&self, entry: Arc<Entry>) -> Result<Arc<Facts>, StoreError> {
+    pub(super) async fn keep(&self, entry: Arc<Entry>) -> Result<(), StoreError> {
         let Self(shelf, _) = self;
         shelf.store.put(&entry).await?;
         let (facts, old) = shelf.catalog.replace(&entry, shelf.age());
@@ -144,8 +126,8 @@ impl Changing<'_> {
             shelf.take_from_index(&old);
         }
         shelf.add_to_index(&entry);
-        shelf.hot.insert(Kept { entry, facts: facts.clone() });
-        Ok(facts)
+        shelf.hot.insert(Kept { entry, facts });
+        Ok(())
     }
 
     /// Takes entries out. When this returns they are gone from memory, index and disk.

@@ -10,8 +10,9 @@ use super::engine::Engine;
 use super::flight::{Follower, Lead};
 use super::lookup::Asking;
 use super::settings::Settings;
-use crate::domain::{Cause, Embedded, EntryId, Head, Model, Outcome, Query, Reason, Tag, Target, Timestamp, Version};
-use crate::policy::freshness::lifetime;
+use crate::domain::{
+    Cause, Embedded, EntryId, Head, Model, Namespace, Outcome, Query, Reason, Tag, Target, Timestamp, Version,
+};
 
 /// The right to fill one entry, held by the request that leads. Dropping it frees the followers.
 #[derive(Debug)]
@@ -35,30 +36,19 @@ pub(super) struct Due {
     pub settings: Arc<Settings>,
     pub query: Query,
     pub tags: Vec<Tag>,
+    pub namespace: Namespace,
     /// How long the answer will live.
     pub ttl: Duration,
     /// Whether the answer may be kept at all.
     pub write: Result<(), Cause>,
-    pub embedding: Embedding,
+    /// Whether it may be found by meaning.
+    pub semantic: bool,
+    /// The prompt's embedding, if it was made already.
+    pub embedded: Option<Embedded>,
     /// The first target's model and its version when the request was looked up.
     pub under: (Model, Version),
     /// When that was.
     pub since: Timestamp,
-    /// Purges before that.
-    pub purges: u64,
-}
-
-/// How far the embedding of a request's prompt is.
-#[derive(Debug)]
-pub(super) enum Embedding {
-    /// The answer is not to be found by meaning.
-    Never,
-    /// Not made yet.
-    Due,
-    /// Made at the lookup.
-    Done(Embedded),
-    /// Tried at the lookup, in vain: not again while a client waits.
-    Failed,
 }
 
 impl Ticket {
@@ -67,27 +57,29 @@ impl Ticket {
         lead: Lead,
         outcome: Outcome,
         reason: Option<Reason>,
-        embedding: Embedding,
+        semantic: bool,
+        embedded: Option<Embedded>,
         fallback: Option<Box<Hit>>,
     ) -> Self {
-        let (since, id) = (asking.now(), asking.id());
-        let Asking { engine, settings, query, directives, route_ttl, target, version, write, purges, .. } = asking;
+        let since = asking.now();
+        let Asking { engine, settings, query, directives, route_ttl, target, version, unsure: _, key, write } = asking;
         let due = Due {
             engine: engine.clone(),
-            ttl: lifetime(directives, route_ttl, &settings.freshness),
+            ttl: crate::policy::freshness::lifetime(directives, route_ttl, &settings.freshness),
             settings,
-            query,
             tags: directives.tags.clone(),
+            namespace: query.namespace.clone(),
+            query,
             write,
-            embedding,
+            semantic,
+            embedded,
             under: (target.model, version),
             since,
-            purges,
         };
-        Self { outcome, reason, entry: write.is_ok().then_some(id), fallback, lead, due }
+        Self { outcome, reason, entry: write.is_ok().then_some(key.into()), fallback, lead, due }
     }
 
-    /// A view of this flight's answer, for the leader's own client. Take it before 16 MiB have come.
+    /// A view of this flight's answer, for the leader's own client. Take it before the first [`Ticket::chunk`].
     #[must_use]
     pub fn follow(&self) -> Follower {
         self.lead.follow()

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::Server;
 use super::exit::{Exit, Failure};
 use super::http::Client;
+use super::serve::admin_of;
 
 const DEFAULT_ADMIN: &str = "http://127.0.0.1:8687";
 
@@ -183,9 +184,12 @@ fn bearer(token: Option<&str>) -> Vec<(&'static str, String)> {
 }
 
 fn address(server: &Server) -> Result<(String, Option<String>), Exit> {
-    let _ = &server.config;
-    let url = server.admin.clone().unwrap_or_else(|| DEFAULT_ADMIN.to_owned());
-    Ok((url.trim_end_matches('/').to_owned(), server.token.clone()))
+    let (configured, token) = match &server.config {
+        Some(file) => admin_of(file)?,
+        None => (DEFAULT_ADMIN.to_owned(), None),
+    };
+    let url = server.admin.clone().unwrap_or(configured);
+    Ok((url.trim_end_matches('/').to_owned(), server.token.clone().or(token)))
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Exit> {

@@ -1,8 +1,10 @@
 //! The commands. Each has a file; this one reads the arguments and picks.
 
 pub mod admin;
+pub mod check_config;
 pub mod exit;
 pub mod http;
+pub mod serve;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -148,9 +150,14 @@ fn perform(command: Command) -> Result<(), Exit> {
         .map_err(|error| Exit::new(Failure::Software, error))?;
     runtime.block_on(async {
         match command {
-            Command::Serve { .. } | Command::Demo { .. } | Command::Setup { .. } | Command::CheckConfig { .. } => {
+            Command::Serve { print_default_config: true, .. } => {
+                print!("{}", crate::config::DEFAULT_FILE);
                 Ok(())
             }
+            Command::Serve { config, .. } => serve::run(config).await,
+            Command::Demo { .. } => Ok(()),
+            Command::Setup { .. } => Ok(()),
+            Command::CheckConfig { file } => check_config::check(&file),
             Command::Stats { server } => admin::stats(&server).await,
             Command::Purge { server, filter } => admin::purge(&server, &filter).await,
             Command::Explain { server, file, path, api_key } => {

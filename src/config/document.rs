@@ -27,19 +27,17 @@ impl<'a> Document<'a> {
     ///
     /// # Errors
     /// Every syntax error in the text, and every variable that cannot be laid over it.
-    pub(super) fn parse(
-        text: &'a str,
-        environment: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, Faults> {
+    pub(super) fn parse(text: &'a str, environment: &'a [(String, String)]) -> Result<Self, Faults> {
         let (root, errors) = DeTable::parse_recoverable(text);
         let mut document = Self { text, variables: Vec::new(), root };
         let mut faults: Vec<Fault> = errors.iter().map(|error| document.fault(error)).collect();
         let mut overrides: Vec<_> =
-            environment.into_iter().filter(|(name, _)| name.starts_with(PREFIX) && name.contains("__")).collect();
+            environment.iter().filter(|(name, _)| name.starts_with(PREFIX) && name.contains("__")).collect();
         overrides.sort();
         for (name, value) in overrides {
-            if let Err(message) = document.overlay(&name, value) {
-                faults.push(Fault { key: String::new(), origin: Origin::Variable(name), message: message.into() });
+            if let Err(message) = document.overlay(name, value) {
+                let origin = Origin::Variable(name.clone());
+                faults.push(Fault { key: String::new(), origin, message: message.into() });
             }
         }
         if faults.is_empty() { Ok(document) } else { Err(Faults(faults)) }
@@ -72,21 +70,15 @@ impl<'a> Document<'a> {
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub(super) fn resolve_secrets(
-        &mut self,
-        variable: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Vec<String>, Faults> {
+    pub(super) fn resolve_secrets(&mut self, variable: &dyn Fn(&str) -> Option<String>) -> Result<Vec<String>, Faults> {
         let mut resolution = Resolution { variable, dropped: Vec::new(), failed: Vec::new() };
         resolution.table(self.root.get_mut(), "");
         let Resolution { dropped, failed, .. } = resolution;
         if failed.is_empty() {
             return Ok(dropped);
         }
-        let fault = |(key, span, message): (String, Range<usize>, String)| Fault {
-            key,
-            origin: self.origin(&span),
-            message,
-        };
+        let fault =
+            |(key, span, message): (String, Range<usize>, String)| Fault { key, origin: self.origin(&span), message };
         Err(Faults(failed.into_iter().map(fault).collect()))
     }
 
@@ -133,20 +125,19 @@ impl<'a> Document<'a> {
         }
     }
 
-    fn overlay(&mut self, name: &str, value: String) -> Result<(), &'static str> {
+    fn overlay(&mut self, name: &str, value: &'a str) -> Result<(), &'static str> {
         let place = self.text.len() + 1 + self.variables.len();
         let span = place..place;
         let path = name[PREFIX.len()..].to_ascii_lowercase();
         let steps: Vec<&str> = path.split("__").collect();
         // What is no TOML value is a plain string, so that nobody needs quotes inside quotes.
-        let value = match DeValue::parse(&value) {
+        let value = match DeValue::parse(value) {
             Ok(parsed) => {
                 let mut parsed = parsed.into_inner();
-                parsed.make_owned();
                 respan(&mut parsed, &span);
                 parsed
             }
-            Err(_) => DeValue::String(Cow::Owned(value.clone())),
+            Err(_) => DeValue::String(Cow::Borrowed(value)),
         };
         lay(self.root.get_mut(), &steps, value, &span)?;
         self.variables.push(name.to_owned());
@@ -250,7 +241,8 @@ fn lay<'a>(
     match table.get_mut(*name).map(Spanned::get_mut) {
         Some(DeValue::Table(inner)) => lay(inner, rest, value, span),
         Some(DeValue::Array(list)) => {
-            let index: usize = rest[0].parse().map_err(|_| "a list is overridden by number, for instance UPSTREAM__0")?;
+            let index: usize =
+                rest[0].parse().map_err(|_| "a list is overridden by number, for instance UPSTREAM__0")?;
             if index == list.len() {
                 list.push(Spanned::new(span.clone(), DeValue::Table(DeTable::new())));
             }

@@ -1,1 +1,266 @@
-//! Configuration: loading, validating, explaining, reloading.
+//! Configuration: a TOML file, environment overrides laid over it, secrets resolved, everything checked.
+//!
+//! The door: [`load`] and [`Config`]. Each room declares its own settings; this room composes them into one file,
+//! and names key and line of whatever does not fit. [`DEFAULT_FILE`] documents every key and is itself the defaults.
+
+mod document;
+mod fault;
+mod sections;
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::{cache, serve, store, telemetry, upstream};
+use document::Document;
+pub use fault::{Fault, Faults, Origin};
+pub use sections::{Cache, Semantic, Versions};
+
+/// The commented default configuration, as `dejavu serve --print-default-config` prints it.
+pub const DEFAULT_FILE: &str = include_str!("default.toml");
+
+/// Everything the program can be told.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `[server]`: the listener for apps.
+    pub server: serve::Settings,
+    /// `[admin]`: the listener for operators.
+    pub admin: serve::AdminSettings,
+    /// `[replay]`: how cached streams are sent.
+    pub replay: serve::ReplaySettings,
+    /// `[store]`: where answers are kept, and how many.
+    pub store: store::Settings,
+    /// `[cache]`: what is cached, for how long, and who shares it.
+    pub cache: Cache,
+    /// `[semantic]`: the embedding model, and when two prompts ask the same thing.
+    pub semantic: Semantic,
+    /// `[versions]`: how model versions are watched.
+    pub versions: Versions,
+    /// `[log]`: what is logged, and how.
+    pub log: telemetry::Settings,
+    /// `[[upstream]]`: the model servers.
+    pub upstream: Vec<upstream::Settings>,
+    /// `[[route]]`: which of them answer for which model.
+    pub route: Vec<upstream::RouteSettings>,
+    /// Keys that named a secret which is not there; they count as not written.
+    #[serde(skip)]
+    pub missing_secrets: Vec<String>,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("{path}: {error}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// Something in it does not fit.
+    #[error(transparent)]
+    Faults(#[from] Faults),
+}
+
+/// Loads a configuration file, or only the environment when there is none.
+///
+/// # Errors
+/// A file that cannot be read, and every fault in it or in the environment.
+pub fn load(file: Option<&Path>) -> Result<Config, LoadError> {
+    let text = match file {
+        None => String::new(),
+        Some(path) => std::fs::read_to_string(path)
+            .map_err(|error| LoadError::Unreadable { path: path.display().to_string(), error })?,
+    };
+    Ok(read(&text, std::env::vars(), &|name| std::env::var(name).ok())?)
+}
+
+/// Reads a configuration from its text, overrides and variables.
+///
+/// # Errors
+/// Every fault in any of them.
+pub fn read(
+    text: &str,
+    overrides: impl IntoIterator<Item = (String, String)>,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, Faults> {
+    let overrides: Vec<(String, String)> = overrides.into_iter().collect();
+    let mut document = Document::parse(text, &overrides)?;
+    let missing_secrets = document.resolve_secrets(variable)?;
+    let mut config: Config = document.read()?;
+    config.missing_secrets = missing_secrets;
+    let faults: Vec<Fault> =
+        config.contradictions().into_iter().map(|(key, message)| document.place(&key, message)).collect();
+    if faults.is_empty() { Ok(config) } else { Err(Faults(faults)) }
+}
+
+impl Config {
+    /// What no single key's type can say: ranges and relations. Each with the key it is about.
+    fn contradictions(&self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        let mut hold = |holds: bool, key: &str, message: &str| {
+            if !holds {
+                found.push((key.to_owned(), message.to_owned()));
+            }
+        };
+        let loopback = self.admin.listen.ip().is_loopback();
+        hold(
+            loopback || self.admin.token.is_some(),
+            if self.missing_secrets.iter().any(|key| key == "admin.token") { "admin.token" } else { "admin.listen" },
+            "an admin listener that is not on loopback needs a token (admin.token), and the secret must be there",
+        );
+        let separate = self.server.listen != self.admin.listen || self.server.listen.port() == 0;
+        hold(separate, "admin.listen", "is the same address as server.listen");
+        let cosine = -1.0..=1.0;
+        hold(cosine.contains(&self.semantic.min_similarity), "semantic.min_similarity", "must lie between -1 and 1");
+        hold(self.cache.max_temperature >= 0.0, "cache.max_temperature", "must not be negative");
+        hold(self.cache.ttl <= self.cache.max_ttl, "cache.ttl", "must not be longer than cache.max_ttl");
+        hold(self.versions.poll.0 >= std::time::Duration::from_millis(100), "versions.poll", "must be at least 100ms");
+        let routing = upstream::validate(&self.upstream, &self.route);
+        found.extend(routing.into_iter().map(|fault| (fault.key, fault.problem.to_string())));
+        found
+    }
+
+    /// The engine's settings.
+    #[must_use]
+    pub fn engine(&self) -> cache::Settings {
+        cache::Settings {
+            mode: self.cache.mode,
+            max_entries: self.store.max_entries,
+            max_bytes: self.store.max_bytes,
+            hot_bytes: self.cache.hot_bytes,
+            candidates: self.semantic.candidates,
+            patience: self.cache.patience,
+            versions: self.versions.doubt(),
+            admit: self.cache.admit(),
+            judge: self.semantic.judge(),
+            freshness: self.cache.freshness(),
+            retain: self.cache.retain(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str) -> Result<Config, Faults> {
+        read(text, [], &|_| None)
+    }
+
+    fn faults(text: &str) -> Vec<String> {
+        read_text(text).unwrap_err().0.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_documented_file_is_the_defaults() {
+        let (written, built_in) = (read_text(DEFAULT_FILE).unwrap(), Config::default());
+        assert_eq!(format!("{written:?}"), format!("{built_in:?}"));
+    }
+
+    /// Every key of `value` stands in the documented file; `Option`s that are `None` do not serialise.
+    fn assert_documented(path: &str, value: &impl serde::Serialize) {
+        let documented: toml::Table = toml::from_str(DEFAULT_FILE).unwrap();
+        let section = path.split('.').fold(Some(&documented), |table, name| table?.get(name)?.as_table());
+        for key in toml::Table::try_from(value).unwrap().keys() {
+            assert!(section.is_some_and(|section| section.contains_key(key)), "{path}.{key} is not documented");
+        }
+    }
+
+    #[test]
+    fn every_key_is_documented() {
+        let Config { server, admin: _, replay, store, cache, semantic, versions, log, .. } = Config::default();
+        assert_documented("server.controls", &server.controls);
+        assert_documented("server", &server);
+        assert_documented("replay", &replay);
+        assert_documented("store", &store);
+        assert_documented("cache", &cache);
+        assert_documented("semantic", &semantic);
+        assert_documented("versions", &versions);
+        assert_documented("log", &log);
+        for optional in ["token", "runtime", "home", "url", "api_key", "strip_prefix"] {
+            assert!(DEFAULT_FILE.contains(&format!("# {optional} = ")), "{optional} is not documented");
+        }
+    }
+
+    #[test]
+    fn each_fault_names_its_key_and_line() {
+        let found = faults(
+            "[server]\nlisten = \"nowhere\"\nlissten = 1\n\n[cache]\nttl = \"ten\"\n[[upstream]]\nname = \"a\"\nkind = \"gpt\"\n",
+        );
+        for (line, key) in [(2, "server.listen"), (3, "server.lissten"), (6, "cache.ttl"), (9, "upstream[0].kind")] {
+            let start = format!("line {line}: {key}: ");
+            assert!(found.iter().any(|fault| fault.starts_with(&start)), "{start} in {found:#?}");
+        }
+        assert_eq!(found.len(), 4);
+    }
+
+    #[test]
+    fn broken_toml_names_its_line() {
+        assert!(faults("[server]\nlisten = \n")[0].starts_with("line 2: "));
+    }
+
+    #[test]
+    fn contradictions_name_the_line_of_the_key_they_are_about() {
+        let found = faults("[admin]\nlisten = \"0.0.0.0:8687\"\n[semantic]\nmin_similarity = 3.0\n");
+        assert!(found.iter().any(|fault| fault.starts_with("line 2: admin.listen: ")), "{found:#?}");
+        assert!(found.iter().any(|fault| fault.starts_with("line 4: semantic.min_similarity: ")), "{found:#?}");
+        let found = faults("[[upstream]]\nname = \"a\"\nkind = \"openai\"\n[[route]]\nmodel = \"*\"\nto = [\"b\"]\n");
+        assert!(found[0].starts_with("line 6: route[0].to"), "{found:#?}");
+    }
+
+    #[test]
+    fn the_environment_overrides_keys() {
+        let variables = [
+            ("DEJAVU_SERVER__LISTEN", "127.0.0.1:9000"),
+            ("DEJAVU_CACHE__TTL", "5m"),
+            ("DEJAVU_STORE__MAX_ENTRIES", "7"),
+            ("DEJAVU_UPSTREAM__0__NAME", "box"),
+            ("DEJAVU_UPSTREAM__0__KIND", "ollama"),
+            ("DEJAVU_HOME", "/not/a/key"),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = read("[cache]\nttl = \"1h\"\nmode = \"exact\"\n", variables, &|_| None).unwrap();
+        assert_eq!(config.server.listen.port(), 9000);
+        assert_eq!(config.cache.ttl, crate::domain::Lasting::seconds(300));
+        assert_eq!(config.cache.mode, crate::domain::Mode::Exact);
+        assert_eq!(config.store.max_entries, 7);
+        assert_eq!(config.upstream[0].name, "box");
+    }
+
+    #[test]
+    fn a_bad_override_names_its_variable() {
+        let variables = [("DEJAVU_CACHE__TTL".to_owned(), "soon".to_owned())];
+        let found = read("", variables, &|_| None).unwrap_err();
+        assert_eq!(found.0[0].origin, Origin::Variable("DEJAVU_CACHE__TTL".to_owned()));
+        assert_eq!(found.0[0].key, "cache.ttl");
+    }
+
+    #[test]
+    fn secrets_come_from_the_environment_or_from_a_file_and_are_never_printed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        std::fs::write(&path, "sk-from-file\n").unwrap();
+        let text = format!(
+            "[admin]\ntoken = \"env:TOKEN\"\n[[upstream]]\nname = \"a\"\nkind = \"openai\"\napi_key = \"file:{}\"\n",
+            path.display()
+        );
+        let config = read(&text, [], &|name| (name == "TOKEN").then(|| "hush".to_owned())).unwrap();
+        assert_eq!(config.admin.token.as_ref().unwrap().expose(), "hush");
+        assert_eq!(config.upstream[0].api_key.as_ref().unwrap().expose(), "sk-from-file");
+        let printed = format!("{config:?}");
+        assert!(!printed.contains("hush") && !printed.contains("sk-from-file"));
+    }
+
+    #[test]
+    fn a_variable_that_is_not_set_counts_as_not_written() {
+        let config = read_text("[admin]\ntoken = \"env:NO_SUCH\"\n").unwrap();
+        assert!(config.admin.token.is_none());
+        assert_eq!(config.missing_secrets, ["admin.token"]);
+        let found = faults("[admin]\nlisten = \"0.0.0.0:1\"\ntoken = \"env:NO_SUCH\"\n");
+        assert!(found[0].contains("admin.token"), "{found:?}");
+        assert!(faults("[admin]\ntoken = \"file:/no/such/file\"\n")[0].starts_with("line 2: admin.token: "));
+    }
+}

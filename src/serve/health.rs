@@ -9,13 +9,27 @@ use serde_json::json;
 
 use super::Shared;
 
-/// How one part is doing.
+/// How one part is doing. A part that is not ready never stops requests from being forwarded.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PartState {
-    /// It does its work. A part that is not fine never stops requests from being forwarded.
-    pub ok: bool,
+    /// Whether it does its work.
+    pub state: Readiness,
     /// For people: what it is, or what is wrong with it.
     pub detail: String,
+}
+
+/// Whether a part does its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Readiness {
+    /// It does.
+    Ready,
+    /// Not yet: whoever can wait, should.
+    Starting,
+    /// The configuration wants none.
+    Off,
+    /// It cannot, and waiting will not help.
+    Failed,
 }
 
 /// Tells how the parts behind the engine are doing.
@@ -33,28 +47,29 @@ pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: each part's state. 503 only when nothing could be served: when stopping, or when neither the store
-/// nor any upstream works.
+/// `GET /readyz`: each part's state. 503 while stopping, while the embedder is still being brought (a load balancer
+/// should send traffic once both tiers answer), or when neither the store nor any upstream works.
 pub(super) async fn ready(State(shared): State<Shared>) -> Response {
     let parts = shared.load();
     let upstreams = parts.upstreams.health();
     let (store, embedder, index) = (parts.probe.store(), parts.probe.embedder(), parts.probe.index());
     let stopping = parts.stop.is_cancelled();
     let up = upstreams.iter().filter(|upstream| upstream.up).count();
-    let able = !stopping && (store.ok || up > 0);
-    let mode = if embedder.ok { "semantic" } else { "exact-only" };
+    let able = store.state == Readiness::Ready || up > 0;
+    let ready = able && !stopping && embedder.state != Readiness::Starting;
+    let mode = if embedder.state == Readiness::Ready { "semantic" } else { "exact-only" };
     let body = json!({
-        "ready": able,
+        "ready": ready,
         "stopping": stopping,
         "mode": mode,
         "parts": {
             "store": store,
             "embedder": embedder,
             "index": index,
-            "upstreams": { "ok": up > 0, "detail": format!("{up} of {} up", upstreams.len()), "each": upstreams },
+            "upstreams": { "state": if up > 0 { Readiness::Ready } else { Readiness::Failed }, "detail": format!("{up} of {} up", upstreams.len()), "each": upstreams },
         },
     });
-    let status = if able { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(body)).into_response()
 }
 

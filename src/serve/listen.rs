@@ -29,7 +29,7 @@ pub struct Listener {
 }
 
 /// What one listener bears.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     header_timeout: Duration,
     max_head: usize,

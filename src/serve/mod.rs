@@ -36,11 +36,12 @@ use crate::telemetry::Telemetry;
 use crate::upstream::Upstreams;
 
 pub use admin::{Reload, Reloaded};
-pub use health::{PartState, Probe};
+pub use health::{PartState, Probe, Readiness};
 pub use listen::{Limits, Listener};
 pub use settings::{AdminSettings, Controls, ReplaySettings, Settings};
 
 /// Everything that answering requests takes. Made by `app`.
+#[derive(Clone)]
 pub struct Parts {
     /// The cache.
     pub engine: Arc<Engine>,

@@ -176,7 +176,7 @@ async fn who_must_stay_local_does_not_join_who_may_go_to_a_cloud() {
 }
 
 fn small(bytes: u64) -> Settings {
-    let mut settings = Settings { hold: Size(bytes), patience: Lasting::seconds(10), ..Settings::default() };
+    let mut settings = Settings { patience: Lasting::seconds(10), ..Settings::default() };
     settings.retain.max_answer = Size(bytes);
     settings
 }

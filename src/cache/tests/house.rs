@@ -34,6 +34,7 @@ pub(super) struct House {
     pub versions: Arc<FakeVersions>,
     pub clock: Arc<ManualClock>,
     pub tasks: TaskTracker,
+    pub stop: CancellationToken,
 }
 
 impl House {
@@ -49,7 +50,7 @@ impl House {
     pub(super) async fn over(store: Arc<FaultyStore>, settings: Settings) -> Self {
         let versions = Arc::<FakeVersions>::default();
         let clock = Arc::new(ManualClock::at(START));
-        let tasks = TaskTracker::new();
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let parts = Parts {
             store: store.clone(),
             ledger: store.clone(),
@@ -58,19 +59,12 @@ impl House {
             clock: clock.clone(),
             secret: Secret::new([7; 32]),
             tasks: tasks.clone(),
-            stop: CancellationToken::new(),
+            stop: stop.clone(),
         };
         let engine = Engine::open(parts, settings).await;
         let embedder = Arc::new(FakeEmbedder::new("fake"));
         engine.set_embedder(Some(embedder.clone()));
-        Self { engine, store, embedder, versions, clock, tasks }
-    }
-
-    /// Waits until the background work that has an end is done: all but the sweep.
-    pub(super) async fn tasks_done(&self) {
-        while self.tasks.len() > 1 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        Self { engine, store, embedder, versions, clock, tasks, stop }
     }
 
     pub(super) async fn lookup(&self, ask: &Ask) -> Lookup {
@@ -86,21 +80,21 @@ impl House {
     pub(super) async fn miss(&self, ask: &Ask) -> Ticket {
         match self.lookup(ask).await {
             Lookup::Miss(ticket) => *ticket,
-            other => panic!("a miss was expected, not {:?}", said(&other)),
+            other => panic!("a miss was expected, not {other:?}"),
         }
     }
 
     pub(super) async fn hit(&self, ask: &Ask) -> Hit {
         match self.lookup(ask).await {
             Lookup::Hit(hit) => *hit,
-            other => panic!("a hit was expected, not {:?}", said(&other)),
+            other => panic!("a hit was expected, not {other:?}"),
         }
     }
 
     pub(super) async fn join(&self, ask: &Ask) -> Follower {
         match self.lookup(ask).await {
             Lookup::Join(follower) => follower,
-            other => panic!("a flight to join was expected, not {:?}", said(&other)),
+            other => panic!("a flight to join was expected, not {other:?}"),
         }
     }
 }

@@ -5,7 +5,3 @@ mod coalescing;
 mod equality;
 mod house;
 mod meaning;
-mod operators;
-mod purging;
-mod upkeep;
-mod versions;

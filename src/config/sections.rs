@@ -1,0 +1,182 @@
+//! Sections of the file whose keys belong to several rooms: each is taken apart into the rooms' own settings, by
+//! destructuring, so that a room's new option does not compile until the file offers it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::access::Share;
+use crate::cache::{self, WhenUnsure};
+use crate::domain::{Lasting, Mode, Size};
+use crate::embed::{self, Precision};
+use crate::policy::{admit, freshness, judge, retain};
+use crate::upstream::VersionSettings;
+
+/// `[cache]`: what is cached, for how long, and who shares it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "default.toml documents the keys; the rooms' settings document the fields")]
+pub struct Cache {
+    pub mode: Mode,
+    pub share: Share,
+    pub ttl: Lasting,
+    pub max_ttl: Lasting,
+    pub stale_while_revalidate: Lasting,
+    pub stale_if_error: Lasting,
+    pub max_temperature: f32,
+    pub tool_calls: bool,
+    pub max_answer: Size,
+    pub hot_bytes: Size,
+    pub patience: Lasting,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        let freshness::Settings { ttl, max_ttl, stale_while_revalidate, stale_if_error } =
+            freshness::Settings::default();
+        let admit::Settings { max_temperature } = admit::Settings::default();
+        let retain::Settings { tool_calls, max_answer } = retain::Settings::default();
+        let engine = cache::Settings::default();
+        Self {
+            mode: engine.mode,
+            share: Share::default(),
+            ttl,
+            max_ttl,
+            stale_while_revalidate,
+            stale_if_error,
+            max_temperature,
+            tool_calls,
+            max_answer,
+            hot_bytes: engine.hot_bytes,
+            patience: engine.patience,
+        }
+    }
+}
+
+impl Cache {
+    /// The part that says how long answers live.
+    #[must_use]
+    pub fn freshness(&self) -> freshness::Settings {
+        freshness::Settings {
+            ttl: self.ttl,
+            max_ttl: self.max_ttl,
+            stale_while_revalidate: self.stale_while_revalidate,
+            stale_if_error: self.stale_if_error,
+        }
+    }
+
+    /// The part that says which requests may use the cache.
+    #[must_use]
+    pub fn admit(&self) -> admit::Settings {
+        admit::Settings { max_temperature: self.max_temperature }
+    }
+
+    /// The part that says which answers are kept.
+    #[must_use]
+    pub fn retain(&self) -> retain::Settings {
+        retain::Settings { tool_calls: self.tool_calls, max_answer: self.max_answer }
+    }
+}
+
+/// `[semantic]`: the embedding model, and when two prompts ask the same thing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "default.toml documents the keys; the rooms' settings document the fields")]
+pub struct Semantic {
+    pub model: String,
+    pub precision: Precision,
+    pub threads: usize,
+    pub sessions: usize,
+    pub queue: usize,
+    pub deadline: Lasting,
+    pub recent: usize,
+    pub runtime: Option<PathBuf>,
+    pub home: Option<PathBuf>,
+    pub offline: bool,
+    pub min_similarity: f32,
+    pub candidates: usize,
+}
+
+impl Default for Semantic {
+    fn default() -> Self {
+        let embed::Settings { model, precision, threads, sessions, queue, deadline, recent, runtime, home, offline } =
+            embed::Settings::default();
+        let judge::Settings { min_similarity } = judge::Settings::default();
+        Self {
+            model,
+            precision,
+            threads,
+            sessions,
+            queue,
+            deadline,
+            recent,
+            runtime,
+            home,
+            offline,
+            min_similarity,
+            candidates: cache::Settings::default().candidates,
+        }
+    }
+}
+
+impl Semantic {
+    /// The part that says how text becomes vectors.
+    #[must_use]
+    pub fn embed(&self) -> embed::Settings {
+        embed::Settings {
+            model: self.model.clone(),
+            precision: self.precision,
+            threads: self.threads,
+            sessions: self.sessions,
+            queue: self.queue,
+            deadline: self.deadline,
+            recent: self.recent,
+            runtime: self.runtime.clone(),
+            home: self.home.clone(),
+            offline: self.offline,
+        }
+    }
+
+    /// The part that says when two prompts ask the same thing.
+    #[must_use]
+    pub fn judge(&self) -> judge::Settings {
+        judge::Settings { min_similarity: self.min_similarity }
+    }
+}
+
+/// `[versions]`: how model versions are watched, and what holds while one cannot be told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "default.toml documents the keys; the rooms' settings document the fields")]
+pub struct Versions {
+    pub poll: Lasting,
+    pub unsure_after: Lasting,
+    pub when_unsure: WhenUnsure,
+    pub ask_deadline: Lasting,
+}
+
+impl Default for Versions {
+    fn default() -> Self {
+        let VersionSettings { poll } = VersionSettings::default();
+        let cache::Versions { unsure_after, when_unsure, ask_deadline } = cache::Versions::default();
+        Self { poll, unsure_after, when_unsure, ask_deadline }
+    }
+}
+
+impl Versions {
+    /// The part that says how upstreams are watched.
+    #[must_use]
+    pub fn watch(&self) -> VersionSettings {
+        VersionSettings { poll: self.poll }
+    }
+
+    /// The part that says what holds while a version cannot be told.
+    #[must_use]
+    pub fn doubt(&self) -> cache::Versions {
+        cache::Versions {
+            unsure_after: self.unsure_after,
+            when_unsure: self.when_unsure,
+            ask_deadline: self.ask_deadline,
+        }
+    }
+}
