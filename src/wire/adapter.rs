@@ -14,11 +14,9 @@ pub(super) const fn of(surface: Surface) -> Option<&'static dyn Adapter> {
         Surface::AnthropicMessages => Some(&anthropic::Messages),
         Surface::OllamaChat => Some(&ollama::chat::Chat),
         Surface::OllamaGenerate => Some(&ollama::generate::Generate),
-        Surface::OpenaiCompletions
-        | Surface::OpenaiResponses
-        | Surface::OpenaiEmbeddings
-        | Surface::OllamaEmbed
-        | Surface::OllamaEmbeddings => None,
+        Surface::OpenaiCompletions => Some(&openai::completions::Completions),
+        Surface::OpenaiResponses => Some(&openai::responses::Responses),
+        Surface::OpenaiEmbeddings | Surface::OllamaEmbed | Surface::OllamaEmbeddings => None,
     }
 }
 

@@ -3,11 +3,16 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::Fresh;
 use super::members::{members, splice};
-use super::{Fresh, Piece};
 use crate::domain::{Cause, Usage};
 
+use chunks::{Envelope, StreamOptions, settle_top, shape};
+
 pub(super) mod chat;
+mod chunks;
+pub(super) mod completions;
+pub(super) mod responses;
 
 /// The data of the event that ends a stream.
 const DONE: &str = "[DONE]";
@@ -45,11 +50,4 @@ fn refuse_errors(answer: &Value) -> Result<(), Cause> {
         None | Some(Value::Null) => Ok(()),
         Some(_) => Err(Cause::Unfinished),
     }
-}
-
-/// The event that ends a stream, as a piece.
-fn end(pieces: super::pieces::Pieces) -> Vec<Piece> {
-    let mut pieces = pieces;
-    pieces.push(&["data: ", DONE, "\n\n"], 0);
-    pieces.finish()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::super::{DONE, refuse_errors};
+use super::super::{DONE, refuse_errors, settle_top};
 use crate::domain::Cause;
 use crate::wire::adapter::{Fold, Step};
 use crate::wire::merge::grow;
@@ -46,7 +46,7 @@ impl Fold for Chunks {
                 ("obfuscation" | "object" | "choices", _) => {}
                 ("usage", Value::Null) => {}
                 ("usage", usage) => self.usage = Some(usage),
-                (_, value) => self.take_top(key, value),
+                (_, value) => settle_top(&mut self.top, key, value),
             }
         }
         Ok(Step::More)
@@ -75,19 +75,6 @@ impl Fold for Chunks {
 }
 
 impl Chunks {
-    /// The first chunk names the answer; Azure's very first is blank and only carries filter results.
-    fn take_top(&mut self, key: String, value: Value) {
-        let blank = |value: &Value| value.is_null() || value == "" || value == 0;
-        match self.top.get_mut(&key) {
-            Some(known) if matches!(key.as_str(), "id" | "created" | "model") && !blank(known) => {}
-            Some(known) if !blank(&value) => *known = value,
-            Some(_) => {}
-            None => {
-                self.top.insert(key, value);
-            }
-        }
-    }
-
     fn take_choice(&mut self, choice: Value) -> Result<(), Cause> {
         let Value::Object(mut choice) = choice else { return Err(Cause::Unreadable) };
         let index = choice.shift_remove("index").and_then(|index| index.as_u64()).unwrap_or(0);

@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use crate::domain::{Asked, Shape, Surface, Traits};
+use super::super::{StreamOptions, shape};
+use crate::domain::{Asked, Surface, Traits};
 use crate::wire::turns::{Conversation, Said, frame, keep};
 
 /// The fields that mean something to dejavu. All others, known to OpenAI or not, are in the key as they are.
@@ -32,11 +33,6 @@ struct Request {
     service_tier: Option<IgnoredAny>,
     #[serde(flatten)]
     rest: Map<String, Value>,
-}
-
-#[derive(Deserialize)]
-struct StreamOptions {
-    include_usage: Option<bool>,
 }
 
 pub(super) fn read(body: Value) -> Option<Asked> {
@@ -80,11 +76,10 @@ pub(super) fn read(body: Value) -> Option<Asked> {
     keep(&mut fields, "functions", functions);
     keep(&mut fields, "web_search_options", web_search_options);
     keep(&mut fields, "modalities", modalities);
-    let usage_chunk = stream_options.and_then(|options| options.include_usage).unwrap_or(false);
     Some(Asked {
         surface: Surface::OpenaiChat,
         model: Arc::from(model),
-        shape: Shape { stream: stream.unwrap_or(false), usage_chunk },
+        shape: shape(stream, stream_options),
         frame: frame(&fields, &conversation.rim),
         history: conversation.history,
         prompt: conversation.prompt,

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::{end, usage_json};
+use super::super::Envelope;
 use crate::domain::{Shape, Usage};
-use crate::wire::pieces::{Pieces, tokens_in, words};
+use crate::wire::pieces::{tokens_in, words};
 use crate::wire::{Fresh, Piece};
 
 /// The message's running texts, in the order in which a model says them.
@@ -14,18 +14,15 @@ const TEXTS: [&str; 4] = ["reasoning_content", "reasoning", "content", "refusal"
 const CALL_TEXTS: [(&str, &str); 2] = [("function", "arguments"), ("custom", "input")];
 
 pub(super) fn stream(answer: &Map<String, Value>, usage: Usage, shape: Shape, fresh: Fresh) -> Vec<Piece> {
-    let mut chunks = Chunks::new(answer, shape, fresh);
+    let mut chunks = Envelope::new(answer, "chat.completion.chunk", shape, fresh);
     for choice in answer.get("choices").and_then(Value::as_array).into_iter().flatten() {
         stream_choice(&mut chunks, choice);
     }
-    if shape.usage_chunk {
-        chunks.push_usage(answer.get("usage").filter(|usage| usage.is_object()).unwrap_or(&usage_json(usage)));
-    }
-    end(chunks.pieces)
+    chunks.finish(answer, usage, shape)
 }
 
 /// Role first, then the texts word by word, then the calls, then the reason why it ended.
-fn stream_choice(chunks: &mut Chunks, choice: &Value) {
+fn stream_choice(chunks: &mut Envelope, choice: &Value) {
     let nothing = Map::new();
     let message = choice.get("message").and_then(Value::as_object).unwrap_or(&nothing);
     let form = ChoiceForm::new(choice);
@@ -54,7 +51,7 @@ fn stream_choice(chunks: &mut Chunks, choice: &Value) {
 }
 
 /// Id, type and name in the first fragment only, then the arguments word by word.
-fn stream_call(chunks: &mut Chunks, form: &ChoiceForm, index: usize, call: &Value) {
+fn stream_call(chunks: &mut Envelope, form: &ChoiceForm, index: usize, call: &Value) {
     let mut first = json!({"index": index});
     let mut said = None;
     for (key, value) in call.as_object().into_iter().flatten().filter(|(key, _)| *key != "index") {
@@ -172,50 +169,5 @@ impl ChoiceForm {
             }
         }
         last.to_string()
-    }
-}
-
-/// The chunks so far, and what is the same on all of them.
-struct Chunks {
-    /// From `data: ` up to the choices.
-    head: String,
-    /// The same for the first chunk, which also carries what the answer holds beside its choices.
-    first: Option<String>,
-    tail: &'static str,
-    pieces: Pieces,
-}
-
-impl Chunks {
-    fn new(answer: &Map<String, Value>, shape: Shape, fresh: Fresh) -> Self {
-        let (mut head, mut first) = (Map::new(), Map::new());
-        for (key, value) in answer {
-            let value = match (key.as_str(), value) {
-                ("choices" | "usage", _) => continue,
-                ("id", Value::String(old)) => fresh.id_like(old).into(),
-                ("created", _) => fresh.now.seconds().into(),
-                ("object", _) => "chat.completion.chunk".into(),
-                (_, value) => value.clone(),
-            };
-            if !value.is_object() && !value.is_array() {
-                head.insert(key.clone(), value.clone());
-            }
-            first.insert(key.clone(), value);
-        }
-        let open = |members: Map<String, Value>| {
-            let text = Value::Object(members).to_string();
-            let comma = if text.len() > 2 { "," } else { "" };
-            format!("data: {}{comma}\"choices\":[", &text[..text.len() - 1])
-        };
-        let tail = if shape.usage_chunk { "],\"usage\":null}\n\n" } else { "]}\n\n" };
-        Self { head: open(head), first: Some(open(first)), tail, pieces: Pieces::default() }
-    }
-
-    fn push(&mut self, choice: &str, tokens: u32) {
-        let first = self.first.take();
-        self.pieces.push(&[first.as_deref().unwrap_or(&self.head), choice, self.tail], tokens);
-    }
-
-    fn push_usage(&mut self, usage: &Value) {
-        self.pieces.push(&[&self.head, "],\"usage\":", &usage.to_string(), "}\n\n"], 0);
     }
 }
