@@ -21,7 +21,7 @@ use crate::store::{Compaction, Opening, StoreError};
 /// A database is compacted when it takes more than this many times the bytes it holds ...
 const BLOAT: u64 = 4;
 /// ... and at least this much: below it there is nothing to gain.
-const WORTH_COMPACTING: u64 = 32 << 20;
+const WORTH_COMPACTING: u64 = 8 << 20;
 /// Records copied in one batch.
 const BATCH: usize = 512;
 

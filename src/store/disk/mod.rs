@@ -8,6 +8,8 @@ mod ledger;
 mod parts;
 mod sled;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::sync::Arc;
