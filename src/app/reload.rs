@@ -1,8 +1,9 @@
 //! Applying a changed configuration file to the running server, whole or not at all.
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
@@ -18,7 +19,8 @@ pub(super) struct Reloader {
     current: Mutex<Config>,
     engine: Arc<Engine>,
     upstreams: Arc<LiveUpstreams>,
-    shared: OnceLock<serve::Shared>,
+    /// Weak, since the parts hold the reloader: a cycle would keep the data folder locked after a shutdown.
+    shared: OnceLock<Weak<ArcSwap<serve::Parts>>>,
 }
 
 impl Reloader {
@@ -34,7 +36,7 @@ impl Reloader {
     /// Names the parts that a reload replaces.
     pub(super) fn takes_effect_in(&self, shared: &serve::Shared) {
         // Called once, by `start`.
-        let _ = self.shared.set(shared.clone());
+        let _ = self.shared.set(Arc::downgrade(shared));
     }
 
     fn apply(&self, wished: Config) -> Result<Reloaded, String> {
@@ -45,7 +47,7 @@ impl Reloader {
             self.upstreams.replace(fleet);
         }
         self.engine.configure(wished.engine());
-        if let Some(shared) = self.shared.get() {
+        if let Some(shared) = self.shared.get().and_then(Weak::upgrade) {
             shared.rcu(|parts| serve::Parts {
                 tenants: parts.tenants.shared_by(wished.cache.share),
                 settings: wished.server.clone(),
