@@ -11,6 +11,7 @@ mod follow;
 mod headers;
 mod health;
 mod listen;
+mod lists;
 mod pass;
 mod proxy;
 mod replay;
@@ -29,6 +30,7 @@ use http::HeaderName;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::lists::{LISTS, List};
 use crate::access::Tenants;
 use crate::cache::Engine;
 use crate::domain::{Clock, Surface};
@@ -79,7 +81,8 @@ pub fn app(shared: Shared) -> Router {
     let surfaces = Surface::ALL
         .into_iter()
         .fold(Router::new(), |router, surface| router.route(surface.path(), cacheable(surface)));
-    surfaces
+    let lists = LISTS.into_iter().fold(surfaces, |router, list| router.route(list.path, merged(list)));
+    lists
         .route("/healthz", get(health::alive))
         .route("/", get(passed))
         .route("/v1/{*path}", any(passed))
@@ -110,6 +113,11 @@ pub fn admin(shared: Shared) -> Router {
 fn cacheable(surface: Surface) -> MethodRouter<Shared> {
     post(move |State(shared): State<Shared>, request: Request| proxy::answer(shared.load_full(), surface, request))
         .fallback(passed)
+}
+
+/// `GET` is the list over all upstreams.
+fn merged(list: List) -> MethodRouter<Shared> {
+    get(move |State(shared): State<Shared>, request: Request| list.answer(shared.load_full(), request)).fallback(passed)
 }
 
 async fn passed(State(shared): State<Shared>, request: Request) -> axum::response::Response {

@@ -66,7 +66,9 @@ async fn tell(parts: &Arc<Parts>, call: &Call) -> Result<Reply, Refused> {
                 }
             }
             Lookup::Bypass(reason) => return forward(parts, call, &plan, Outcome::Bypass, Some(reason)).await,
-            Lookup::NotCached(reason) => return Err(Refused::at(Refusal::NotCached, Outcome::Miss, reason)),
+            Lookup::NotCached(reason) => {
+                return Err(Refused::at(Refusal::NotCached, Outcome::Miss, worth_saying(reason)));
+            }
         }
     }
     forward(parts, call, &plan, Outcome::Miss, None).await
@@ -85,8 +87,8 @@ fn serve(parts: &Arc<Parts>, call: &Call, plan: &Plan, hit: Hit, shape: Shape) -
 /// Forwards a miss in a task of its own, so that the recording goes on when the client leaves, and replies with what
 /// the task hands back.
 async fn lead(parts: &Arc<Parts>, call: &Call, plan: Plan, ticket: Ticket, asked: &Asked) -> Result<Reply, Refused> {
-    let verdict = Verdict { entry: ticket.entry, ..Verdict::forwarded(ticket.outcome, ticket.reason) };
-    let (outcome, reason) = (ticket.outcome, ticket.reason);
+    let (outcome, reason) = (ticket.outcome, worth_saying(ticket.reason));
+    let verdict = Verdict::forwarded(outcome, reason);
     match tee::lead(parts, call, plan, ticket, asked.shape).await {
         Ok(Led::Whole(whole)) => Ok(whole.reply(verdict)),
         Ok(Led::Live(live)) => Ok(live.reply(verdict)),
@@ -102,6 +104,11 @@ async fn lead(parts: &Arc<Parts>, call: &Call, plan: Plan, ticket: Ticket, asked
         // The task is gone without a word: it panicked, or the server is going down.
         Err(_) => Err(Refused::at(Refusal::Unreachable("the request was abandoned".to_owned()), outcome, reason)),
     }
+}
+
+/// Matching by equality only is what somebody configured: a miss then is a plain miss.
+fn worth_saying(reason: Option<Reason>) -> Option<Reason> {
+    reason.filter(|reason| *reason != Cause::ExactOnly.into())
 }
 
 /// Forwards a request without keeping anything, bytes as they come.

@@ -51,10 +51,8 @@ impl Whole {
     pub(super) fn reply(self, verdict: Verdict) -> Reply {
         let verdict = match self.kept {
             Ok(entry) => Verdict { stored: true, ..verdict.from(&entry) },
-            // Nothing was stored, so there is no entry to name; the reason tells why unless there was one before.
-            Err(cause) => {
-                Verdict { entry: None, reason: verdict.reason.or(Some(cause.into())), ..verdict }.by(&self.target)
-            }
+            // The reason tells why it was not kept, unless there was one before.
+            Err(cause) => Verdict { reason: verdict.reason.or(Some(cause.into())), ..verdict }.by(&self.target),
         };
         Reply { response: response(&self.head, Body::from(self.body)), verdict }
     }
