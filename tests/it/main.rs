@@ -1,3 +1,15 @@
-//! The integration tests: one binary, one module a subject.
+//! The integration tests: one binary, one module a subject. `golden` replays recorded wire bytes; the others start a
+//! whole server in front of scripted model servers and ask it as apps do.
 
+mod harness;
+
+mod admin;
+mod collapse;
+mod controls;
+mod failures;
 mod golden;
+mod headers;
+mod isolation;
+mod passing;
+mod serving;
+mod versions;

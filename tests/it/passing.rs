@@ -1,0 +1,111 @@
+//! What passes through: bytes, headers, unknown paths.
+
+use crate::harness::{Answer, FakeUpstream, TestApp};
+
+#[tokio::test]
+async fn a_body_that_is_not_understood_goes_on_untouched() {
+    let upstream = || FakeUpstream::openai().reply(Answer::raw(200, "application/json", "{\"odd\":1}"));
+    for body in ["not json at all", "{\"model\":\"m\"}", "{\"model\":\"m\",\"messages\":7}", ""] {
+        let app = TestApp::with(upstream()).await;
+        let reply =
+            app.send("POST", "/v1/chat/completions", body).header("content-type", "application/json").send().await;
+        assert_eq!((reply.outcome(), reply.reason(), reply.text()), ("BYPASS", "unreadable", "{\"odd\":1}"), "{body}");
+        assert_eq!(app.upstream().seen()[0].body, body);
+    }
+}
+
+#[tokio::test]
+async fn a_bodys_bytes_reach_the_upstream_as_they_are() {
+    let body = "{ \"messages\": [{\"content\":\"Count\\u0021\",\"role\":\"user\"}],\n\"model\":\"gpt-4o\", \"temperature\":0.50 }";
+    let app = TestApp::with(FakeUpstream::openai().reply("one")).await;
+    let cold =
+        app.send("POST", "/v1/chat/completions?trace=1", body).header("content-type", "application/json").send().await;
+    assert_eq!(cold.outcome(), "MISS");
+    let seen = &app.upstream().seen()[0];
+    assert_eq!((seen.body.as_ref(), seen.path.as_str()), (body.as_bytes(), "/v1/chat/completions?trace=1"));
+}
+
+#[tokio::test]
+async fn end_to_end_headers_pass_both_ways() {
+    let answer =
+        Answer::text("one").header("x-ratelimit-remaining-requests", "41").header("openai-version", "2020-10-01");
+    let app = TestApp::with(FakeUpstream::openai().reply(answer)).await;
+    let cold = app
+        .chat("Count")
+        .key("sk-client")
+        .header("x-custom", "1")
+        .header("x-custom", "2")
+        .header("user-agent", "app/1")
+        .header("cache-control", "max-age=60")
+        .header("x-cache-mode", "exact")
+        .header("x-cache-tags", "a")
+        .header("connection", "keep-alive, x-hop")
+        .header("x-hop", "1")
+        .send()
+        .await;
+    assert_eq!(cold.header("x-ratelimit-remaining-requests"), "41");
+    assert_eq!(cold.header("openai-version"), "2020-10-01");
+    let seen = &app.upstream().seen()[0].headers;
+    assert_eq!(seen["authorization"], "Bearer sk-client");
+    assert_eq!(seen["user-agent"], "app/1");
+    assert_eq!(seen["cache-control"], "max-age=60");
+    assert_eq!(seen.get_all("x-custom").iter().collect::<Vec<_>>(), ["1", "2"]);
+    for stays in ["x-cache-mode", "x-cache-tags", "x-hop"] {
+        assert!(!seen.contains_key(stays), "{stays} went on");
+    }
+}
+
+#[tokio::test]
+async fn hits_carry_nothing_of_the_first_answers_request() {
+    let answer = Answer::text("one").header("x-request-id", "req-1").header("set-cookie", "session=1");
+    let app = TestApp::with(FakeUpstream::openai().reply(answer)).await;
+    assert_eq!(app.chat("Count").send().await.header("x-request-id"), "req-1");
+    let warm = app.chat("Count").send().await;
+    assert_eq!((warm.header("x-request-id"), warm.header("set-cookie")), ("", ""));
+}
+
+#[tokio::test]
+async fn other_paths_and_methods_pass_untouched() {
+    let file = Answer::raw(201, "application/octet-stream", &b"\x00\xff bytes"[..]).header("etag", "\"1\"");
+    let app = TestApp::with(FakeUpstream::openai().reply(file.clone()).reply(file.clone()).reply(file)).await;
+    for (method, path) in [
+        ("POST", "/v1/files?purpose=batch"),
+        ("GET", "/v1/chat/completions?limit=1"),
+        ("DELETE", "/v1/responses/resp_1"),
+    ] {
+        let reply = app.send(method, path, &b"\x01\x02"[..]).send().await;
+        assert_eq!((reply.status, reply.header("etag"), &reply.body[..]), (201, "\"1\"", &b"\x00\xff bytes"[..]));
+        assert_eq!(reply.outcome(), "", "no cacheable surface, so nothing is said");
+        let seen = app.upstream().seen().last().unwrap().clone();
+        assert_eq!((seen.method.as_str(), seen.path.as_str()), (method, path));
+    }
+}
+
+#[tokio::test]
+async fn a_passed_answer_streams() {
+    let gate = crate::harness::Gate::new();
+    let answer = Answer::raw(200, "text/plain", "firstsecond!").pause_after(1, &gate);
+    let app = TestApp::with(FakeUpstream::openai().reply(answer)).await;
+    let mut live = app.send("POST", "/v1/audio/speech", "{}").open().await;
+    live.read_until("first").await;
+    gate.open();
+    assert!(live.rest().await.unwrap().ends_with("econd!"));
+}
+
+#[tokio::test]
+async fn nothing_but_the_surfaces_is_on_the_app_listener() {
+    let app = TestApp::with(FakeUpstream::openai()).await;
+    assert_eq!(app.get("/healthz").send().await.status, 200);
+    for path in ["/admin/v1/stats", "/metrics", "/readyz", "/admin/v1/openapi.json"] {
+        assert_eq!(app.get(path).send().await.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_root_passes_to_the_upstream() {
+    let running = Answer::raw(200, "text/plain; charset=utf-8", "Ollama is running");
+    let app = TestApp::with(FakeUpstream::ollama().reply(running.clone()).reply(running)).await;
+    assert_eq!(app.get("/").send().await.text(), "Ollama is running");
+    let head = app.send("HEAD", "/", "").send().await;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+}

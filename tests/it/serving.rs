@@ -1,0 +1,115 @@
+//! The story: a first answer comes from the upstream, the same question again is answered from the cache, in the
+//! shape each caller asks for.
+
+use serde_json::json;
+
+use crate::harness::{FakeUpstream, TestApp};
+
+#[tokio::test]
+async fn the_same_question_again_is_answered_from_the_cache() {
+    let app = TestApp::with(FakeUpstream::openai().reply("Paris is the capital.")).await;
+    let cold = app.chat("What is the capital of France?").send().await;
+    let warm = app.chat("What is the capital of France?").send().await;
+    assert_eq!((cold.outcome(), warm.outcome()), ("MISS", "HIT"));
+    assert_eq!(cold.said(), "Paris is the capital.");
+    let (mut cold, mut warm) = (cold.json(), warm.json());
+    assert_ne!(cold["id"], warm["id"], "reused ids make downstream logs drop records");
+    for answer in [&mut cold, &mut warm] {
+        answer["id"].take();
+        answer["created"].take();
+    }
+    assert_eq!(cold, warm);
+}
+
+#[tokio::test]
+async fn another_question_is_not() {
+    let app = TestApp::with(FakeUpstream::openai().reply("Paris").reply("Rome")).await;
+    assert_eq!(app.chat("What is the capital of France?").send().await.said(), "Paris");
+    let other = app.chat("What is the capital of Italy?").send().await;
+    assert_eq!((other.outcome(), other.said().as_str()), ("MISS", "Rome"));
+}
+
+#[tokio::test]
+async fn openai_answers_replay_in_either_shape_from_either_recording() {
+    for recorded_as_stream in [false, true] {
+        let app = TestApp::with(FakeUpstream::openai().reply("one two three")).await;
+        let cold = app.chat("Count").stream(recorded_as_stream).send().await;
+        assert_eq!((cold.outcome(), cold.said().as_str()), ("MISS", "one two three"));
+
+        let whole = app.chat("Count").send().await;
+        assert_eq!((whole.outcome(), whole.said().as_str()), ("HIT", "one two three"));
+        assert_eq!(whole.header("content-type"), "application/json");
+        assert_eq!(whole.json()["object"], "chat.completion");
+
+        let streamed = app.chat("Count").stream(true).send().await;
+        assert_eq!((streamed.outcome(), streamed.said().as_str()), ("HIT", "one two three"));
+        assert!(streamed.header("content-type").starts_with("text/event-stream"));
+        assert!(streamed.text().ends_with("data: [DONE]\n\n"));
+        assert!(streamed.events().iter().all(|event| event.get("usage").is_none()));
+    }
+}
+
+#[tokio::test]
+async fn a_usage_chunk_is_sent_to_those_who_ask_for_it() {
+    let app = TestApp::with(FakeUpstream::openai().reply("one two three")).await;
+    app.chat("Count").send().await;
+    let events = app.chat("Count").with_usage().send().await.events();
+    let last = events.last().unwrap();
+    assert_eq!(last["choices"], json!([]));
+    assert_eq!(last["usage"]["completion_tokens"], 3);
+}
+
+#[tokio::test]
+async fn ollama_answers_replay_in_either_shape_from_either_recording() {
+    for recorded_as_stream in [false, true] {
+        let app = TestApp::with(FakeUpstream::ollama().reply("one two three")).await;
+        let cold = app.ollama_chat("Count").stream(recorded_as_stream).send().await;
+        assert_eq!((cold.outcome(), cold.said().as_str()), ("MISS", "one two three"));
+
+        let whole = app.ollama_chat("Count").stream(false).send().await;
+        assert_eq!((whole.outcome(), whole.said().as_str()), ("HIT", "one two three"));
+        assert_eq!(whole.json()["done"], true);
+
+        let streamed = app.ollama_chat("Count").send().await;
+        assert_eq!((streamed.outcome(), streamed.said().as_str()), ("HIT", "one two three"));
+        assert_eq!(streamed.header("content-type"), "application/x-ndjson");
+        assert_eq!(streamed.events().last().unwrap()["done"], true);
+    }
+}
+
+#[tokio::test]
+async fn each_surface_tells_its_own_story() {
+    let generate = json!({ "model": "llama3.2", "prompt": "Count", "stream": false });
+    let app = TestApp::with(FakeUpstream::ollama().reply("one two")).await;
+    for outcome in ["MISS", "HIT"] {
+        let reply = app.post("/api/generate", generate.clone()).send().await;
+        assert_eq!((reply.outcome(), reply.said().as_str()), (outcome, "one two"));
+    }
+}
+
+#[tokio::test]
+async fn answers_outlive_a_restart() {
+    let mut app = TestApp::with(FakeUpstream::openai().reply("Paris")).await;
+    app.chat("What is the capital of France?").send().await;
+    app.restart().await;
+    let warm = app.chat("What is the capital of France?").send().await;
+    assert_eq!((warm.outcome(), warm.said().as_str()), ("HIT", "Paris"));
+}
+
+#[tokio::test]
+async fn a_new_wording_is_answered_from_the_cache_and_a_near_miss_is_not() {
+    let app = TestApp::builder()
+        .upstream(FakeUpstream::openai().reply("Use the reset link.").reply("Ask the support."))
+        .config("[semantic]\nmin_similarity = 0.8\n")
+        .semantic()
+        .start()
+        .await;
+    app.chat("How do I reset my password?").send().await;
+    let reworded = app.chat("How can I reset my password?").send().await;
+    assert_eq!((reworded.outcome(), reworded.header("x-cache-match")), ("HIT", "semantic"), "{:?}", reworded.headers);
+    assert_eq!(reworded.said(), "Use the reset link.");
+    let similarity: f32 = reworded.header("x-cache-similarity").parse().unwrap();
+    assert!((0.8..1.0).contains(&similarity) && reworded.header("x-cache-similarity").len() == 6);
+    let trap = app.chat("How do I reset my password without the link number 7?").send().await;
+    assert_eq!(trap.outcome(), "MISS");
+}
