@@ -11,5 +11,6 @@ mod golden;
 mod headers;
 mod isolation;
 mod passing;
+mod process;
 mod serving;
 mod versions;
