@@ -4,19 +4,21 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-use super::{Fresh, Piece, anthropic, ollama, openai};
+use super::{Fresh, Piece, anthropic, embeddings, ollama, openai};
 use crate::domain::{Asked, Cause, Finish, Shape, Surface, Usage};
 
-/// The adapter of each surface; `None` while a surface has none, and its requests are forwarded untouched.
-pub(super) const fn of(surface: Surface) -> Option<&'static dyn Adapter> {
+/// The adapter of each surface.
+pub(super) const fn of(surface: Surface) -> &'static dyn Adapter {
     match surface {
-        Surface::OpenaiChat => Some(&openai::chat::Chat),
-        Surface::AnthropicMessages => Some(&anthropic::Messages),
-        Surface::OllamaChat => Some(&ollama::chat::Chat),
-        Surface::OllamaGenerate => Some(&ollama::generate::Generate),
-        Surface::OpenaiCompletions => Some(&openai::completions::Completions),
-        Surface::OpenaiResponses => Some(&openai::responses::Responses),
-        Surface::OpenaiEmbeddings | Surface::OllamaEmbed | Surface::OllamaEmbeddings => None,
+        Surface::OpenaiChat => &openai::chat::Chat,
+        Surface::OpenaiCompletions => &openai::completions::Completions,
+        Surface::OpenaiResponses => &openai::responses::Responses,
+        Surface::OpenaiEmbeddings => &embeddings::Openai,
+        Surface::AnthropicMessages => &anthropic::Messages,
+        Surface::OllamaChat => &ollama::chat::Chat,
+        Surface::OllamaGenerate => &ollama::generate::Generate,
+        Surface::OllamaEmbed => &embeddings::OllamaEmbed,
+        Surface::OllamaEmbeddings => &embeddings::OllamaEmbeddings,
     }
 }
 
@@ -79,6 +81,19 @@ pub(super) enum Step {
     More,
     /// That was the terminal marker.
     Done,
+}
+
+/// The fold of a surface that never streams.
+pub(super) struct NeverStreams;
+
+impl Fold for NeverStreams {
+    fn take(&mut self, _: Option<&str>, _: &[u8]) -> Result<Step, Cause> {
+        Err(Cause::Unreadable)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Map<String, Value>, Cause> {
+        Err(Cause::Unreadable)
+    }
 }
 
 /// What an answer says about itself.

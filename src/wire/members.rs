@@ -43,15 +43,24 @@ pub(super) fn splice(body: &[u8], edits: &[(Range<usize>, Vec<u8>)]) -> Bytes {
 pub(super) fn members(body: &[u8]) -> Option<Vec<(Cow<'_, str>, Range<usize>)>> {
     let text = std::str::from_utf8(body).ok()?;
     let Members(found) = serde_json::from_str(text).ok()?;
-    let place = |value: &RawValue| {
-        let start = value.get().as_ptr() as usize - text.as_ptr() as usize;
-        start..start + value.get().len()
-    };
-    Some(found.into_iter().map(|(key, value)| (key.0, place(value))).collect())
+    Some(found.into_iter().map(|(key, value)| (key.0, place(text, value))).collect())
+}
+
+/// Where a value borrowed from `text` lies in it.
+fn place(text: &str, value: &RawValue) -> Range<usize> {
+    let start = value.get().as_ptr() as usize - text.as_ptr() as usize;
+    start..start + value.get().len()
+}
+
+/// The elements of an array, each with its place. `None` when the body is no JSON array.
+pub(super) fn elements(body: &[u8]) -> Option<Vec<Range<usize>>> {
+    let text = std::str::from_utf8(body).ok()?;
+    let found: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+    Some(found.into_iter().map(|value| place(text, value)).collect())
 }
 
 /// The place of the one value that `key` has.
-fn one(body: &[u8], key: &str) -> Option<Range<usize>> {
+pub(super) fn one(body: &[u8], key: &str) -> Option<Range<usize>> {
     let mut with_key = members(body)?.into_iter().filter(|(name, _)| name == key).map(|(_, at)| at);
     let only = with_key.next()?;
     with_key.next().is_none().then_some(only)

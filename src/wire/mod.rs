@@ -13,6 +13,7 @@ use crate::domain::{Asked, Protocol, Recording, Shape, Surface, Timestamp};
 mod adapter;
 mod anthropic;
 mod canonical;
+pub mod embeddings;
 mod fresh;
 mod members;
 mod merge;
@@ -33,7 +34,7 @@ pub use refuse::{Refusal, refuse};
 /// Understands a request body. `None` is never an error to the client: the body is forwarded untouched.
 #[must_use]
 pub fn read(surface: Surface, body: &[u8]) -> Option<Asked> {
-    adapter::of(surface)?.read(strict::parse(body)?)
+    adapter::of(surface).read(strict::parse(body)?)
 }
 
 /// What is new about each replay of a recording.
@@ -58,7 +59,7 @@ pub struct Piece {
 /// recording holds no answer of its surface, which only a damaged one does.
 #[must_use]
 pub fn replay(recording: &Recording, shape: Shape, fresh: Fresh) -> Vec<Piece> {
-    let Some(adapter) = adapter::of(recording.surface) else { return Vec::new() };
+    let adapter = adapter::of(recording.surface);
     if !shape.stream {
         let whole = adapter.whole(&recording.answer, fresh).unwrap_or_else(|| recording.answer.clone());
         return vec![Piece {

@@ -42,13 +42,11 @@ impl Recorder {
     /// `content-type` is an event stream or NDJSON).
     #[must_use]
     pub fn new(surface: Surface, streamed: bool) -> Self {
-        let body = match adapter::of(surface) {
-            None => Body::Failed(Cause::Unreadable),
-            Some(_) if !streamed => Body::Whole(Vec::new()),
-            Some(adapter) => match adapter.framing() {
-                Framing::Sse => Body::Events(Events::default(), adapter.fold()),
-                Framing::Ndjson => Body::Lines(Lines::default(), adapter.fold()),
-            },
+        let adapter = adapter::of(surface);
+        let body = match adapter.framing() {
+            _ if !streamed => Body::Whole(Vec::new()),
+            Framing::Sse => Body::Events(Events::default(), adapter.fold()),
+            Framing::Ndjson => Body::Lines(Lines::default(), adapter.fold()),
         };
         Self { surface, asked: 0, seen: 0, most: MOST, body }
     }
@@ -99,7 +97,7 @@ impl Recorder {
     /// # Errors
     /// Why there is none: cut before its terminal marker, an error inside the stream, not understood, too large.
     pub fn finish(self) -> Result<Recording, Cause> {
-        let adapter = adapter::of(self.surface).ok_or(Cause::Unreadable)?;
+        let adapter = adapter::of(self.surface);
         match self.body {
             Body::Whole(bytes) => {
                 let answer = serde_json::from_slice(&bytes)

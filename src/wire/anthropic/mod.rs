@@ -79,5 +79,6 @@ fn usage_of(answer: &Value) -> Option<Usage> {
     let counts = answer.get("usage")?.as_object()?;
     let count = |name: &str| counts.get(name).and_then(Value::as_u64);
     let cached = ["cache_creation_input_tokens", "cache_read_input_tokens"].map(|name| count(name).unwrap_or(0));
-    Some(Usage { prompt: count("input_tokens")? + cached.iter().sum::<u64>(), completion: count("output_tokens")? })
+    let prompt = cached.into_iter().fold(count("input_tokens")?, u64::saturating_add);
+    Some(Usage { prompt, completion: count("output_tokens")? })
 }

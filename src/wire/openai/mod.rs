@@ -41,7 +41,7 @@ fn usage_of(answer: &Value) -> Option<Usage> {
 /// Writes `usage`.
 fn usage_json(usage: Usage) -> Value {
     let Usage { prompt, completion } = usage;
-    json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion})
+    json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt.saturating_add(completion)})
 }
 
 /// An answer that is an error instead, under whatever status.

@@ -107,7 +107,7 @@ impl Choice {
         let Value::Object(mut fragment) = fragment else { return Err(Cause::Unreadable) };
         let index = match fragment.shift_remove("index").and_then(|index| index.as_u64()) {
             Some(index) => index,
-            None if fragment.contains_key("id") => self.calls.last().map_or(0, |(last, _)| last + 1),
+            None if fragment.contains_key("id") => self.calls.last().map_or(0, |(last, _)| last.saturating_add(1)),
             None => self.calls.last().map_or(0, |(last, _)| *last),
         };
         match self.calls.iter_mut().find(|(at, _)| *at == index) {

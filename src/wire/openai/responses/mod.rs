@@ -66,7 +66,7 @@ impl Adapter for Responses {
             "input_tokens_details": {"cached_tokens": 0},
             "output_tokens": completion,
             "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": prompt + completion,
+            "total_tokens": prompt.saturating_add(completion),
         });
         answer.insert("usage".into(), counts);
     }
