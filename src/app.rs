@@ -150,6 +150,9 @@ impl Running {
         while self.listeners.join_next().await.is_some() {}
         self.tasks.close();
         self.tasks.wait().await;
+        if let Err(error) = self.engine.close().await {
+            tracing::error!(%error, "the engine's notes were not written");
+        }
         if let Err(error) = self.store.close().await {
             tracing::error!(%error, "the data folder was not closed cleanly");
         }

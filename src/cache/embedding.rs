@@ -31,6 +31,11 @@ impl Embeddings {
         Option::clone(&self.embedder.load())
     }
 
+    /// Whether this is the embedder now.
+    pub(super) fn is(&self, embedder: &Arc<dyn Embedder>) -> bool {
+        self.embedder.load().as_ref().as_ref().is_some_and(|now| Arc::ptr_eq(now, embedder))
+    }
+
     /// The prompt as the embedder sees it.
     ///
     /// # Errors

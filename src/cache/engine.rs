@@ -1,5 +1,6 @@
 //! The engine's parts, and how they are put together.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +12,16 @@ use tokio_util::task::TaskTracker;
 use super::embedding::Embeddings;
 use super::epochs::{Epochs, Standing};
 use super::flight::{Flights, Limits};
+use super::present::Present;
+use super::purge::PurgeLog;
+use super::reembed::Backlog;
 use super::settings::{Settings, WhenUnsure};
 use super::shelf::Shelf;
-use crate::domain::{Clock, Model, Secret, Timestamp, Version};
-use crate::embed::Embedder;
+use super::warm::Warmth;
+use super::wrongs::Wrongs;
+use crate::domain::{Clock, Model, Secret, Version};
 use crate::index::VectorIndex;
-use crate::store::{EntryStore, Ledger};
+use crate::store::{EntryStore, Ledger, StoreError};
 use crate::upstream::{VersionSink, VersionSource};
 
 /// What the engine is built from.
@@ -41,15 +46,18 @@ pub struct Parts {
 }
 
 /// The cache itself. Shared by all requests.
-#[derive(Debug)]
 pub struct Engine {
     pub(super) settings: ArcSwap<Settings>,
     pub(super) secret: Secret,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(super) present: Present,
     pub(super) shelf: Shelf,
     pub(super) embeddings: Embeddings,
     pub(super) epochs: Epochs,
     pub(super) flights: Arc<Flights>,
+    pub(super) purges: PurgeLog,
+    pub(super) wrongs: Wrongs,
+    pub(super) warmth: Warmth,
+    pub(super) backlog: Backlog,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
 }
@@ -62,20 +70,31 @@ impl Engine {
         let engine = Arc::new(Self {
             shelf: Shelf::new(store, index, settings.hot_bytes),
             epochs: Epochs::open(ledger.clone(), versions).await,
+            wrongs: Wrongs::open(ledger.clone()).await,
+            purges: PurgeLog::default(),
+            warmth: Warmth::default(),
+            backlog: Backlog::default(),
             settings: ArcSwap::from_pointee(settings),
             secret,
-            clock,
+            present: Present::open(clock, ledger).await,
             embeddings: Embeddings::default(),
             flights: Arc::default(),
             tasks,
             stop,
         });
+        // A clock set back while nothing ran is noticed before anything is read.
+        engine.now();
+        engine.start_warming();
+        engine.start_sweeping();
         engine
     }
 
-    /// Puts an embedder in place of any, or takes it away.
-    pub fn set_embedder(self: &Arc<Self>, embedder: Option<Arc<dyn Embedder>>) {
-        self.embeddings.set(embedder);
+    /// Writes down what only memory knows. The store's own closing is for who opened it.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.present.keep().await
     }
 
     /// Applies changed settings from the next request on. The hot tier keeps its size until a restart.
@@ -83,12 +102,8 @@ impl Engine {
         self.settings.store(Arc::new(settings));
     }
 
-    pub(super) fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
     pub(super) fn flight_limits(settings: &Settings) -> Limits {
-        Limits { bytes: settings.retain.max_answer.as_usize(), patience: settings.patience.0 }
+        Limits { bytes: settings.hold.as_usize(), patience: settings.patience.0 }
     }
 
     /// The version of a model now, and what that allows; asks the upstream when nobody has since the start.
@@ -123,13 +138,11 @@ impl Engine {
     }
 }
 
-/// A model's version for one request.
-#[derive(Debug, Clone)]
-pub(super) struct Versioned {
-    /// The version.
-    pub version: Version,
-    /// It is in doubt, so do this.
-    pub unsure: Option<WhenUnsure>,
+/// Says nothing of what is inside: prompts have no place in a log.
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Engine(..)")
+    }
 }
 
 #[async_trait]
@@ -137,4 +150,13 @@ impl VersionSink for Engine {
     async fn seen(&self, model: &Model, version: &Version) {
         self.epochs.observe(model, version.clone(), self.now()).await;
     }
+}
+
+/// A model's version for one request.
+#[derive(Debug, Clone)]
+pub(super) struct Versioned {
+    /// The version.
+    pub version: Version,
+    /// It is in doubt, so do this.
+    pub unsure: Option<WhenUnsure>,
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ticket::{Due, Ticket};
-use crate::domain::{Answerer, Cause, Embedded, Entry, Head, Model, Placement, Recording, Target, Version};
+use super::evict::make_room;
+use super::ticket::{Due, Embedding, Ticket};
+use crate::domain::{Answerer, Cause, Entry, Finish, Head, Model, Placement, Recording, Scope, Target, Version};
 use crate::policy::retain::retain;
 
 /// How an answer came out, for [`Ticket::fill`].
@@ -35,13 +36,15 @@ impl Ticket {
         }
         let recording = recording?;
         let may = due.write.and_then(|()| retain(head.status, &recording, &due.settings.retain));
-        let by_meaning = may.is_ok() && due.semantic && recording.finish == crate::domain::Finish::Complete;
+        let by_meaning = may.is_ok() && recording.finish == Finish::Complete;
         let (version, sure) = due.version(&target.model, &recording).await;
         let entry = Arc::new(due.entry(target, version, recording, took, by_meaning).await);
         // Followers of another shape take it even where it is not kept: it is an answer to their very request.
         lead.entry(head.status.is_success().then(|| entry.clone()));
         may.and(sure)?;
-        due.keep(entry).await
+        // Whoever fills may leave; what has begun is brought to its end, so that store and catalog stay in step.
+        let tasks = due.engine.tasks.clone();
+        tasks.spawn(async move { due.keep(entry).await }).await.unwrap_or(Err(Cause::StoreFault))
         // The flight stays listed until here, so that no identical request finds neither flight nor entry.
     }
 }
@@ -81,17 +84,14 @@ impl Due {
         let query = &self.query;
         let prompt = query.asked.prompt.as_ref().map(|prompt| prompt.0.clone());
         let placement = match &prompt {
-            Some(prompt) if by_meaning => {
-                let scope = query.scope(secret, &target.model, &version);
-                Some(Placement { scope, embedded: self.embedded(prompt).await })
-            }
+            Some(prompt) if by_meaning => self.placement(query.scope(secret, &target.model, &version), prompt).await,
             _ => None,
         };
         let created = self.engine.now();
         Entry {
             key: query.key(secret, &target.model, &version),
             tenant: query.tenant.clone(),
-            namespace: self.namespace.clone(),
+            namespace: query.namespace.clone(),
             answerer: Answerer {
                 model: target.model,
                 reported: recording.reported_model.clone(),
@@ -108,20 +108,34 @@ impl Due {
         }
     }
 
-    /// The embedding made at the lookup; else (the request did not read, or the embedder was busy) a new try.
-    async fn embedded(&self, prompt: &Arc<str>) -> Option<Embedded> {
-        match &self.embedded {
-            Some(embedded) => Some(embedded.clone()),
-            None => self.engine.embeddings.embed(prompt).await.ok(),
-        }
+    async fn placement(&self, scope: Scope, prompt: &Arc<str>) -> Option<Placement> {
+        let embedded = match &self.embedding {
+            Embedding::Never => return None,
+            Embedding::Done(embedded) => Some(embedded.clone()),
+            Embedding::Failed => None,
+            Embedding::Due => self.engine.embeddings.embed(prompt).await.ok(),
+        };
+        Some(Placement { scope, embedded })
     }
 
     async fn keep(&self, entry: Arc<Entry>) -> Result<Arc<Entry>, Cause> {
-        let changing = self.engine.shelf.change().await;
-        changing.keep(entry.clone()).await.map_err(|fault| {
+        let engine = &self.engine;
+        let changing = engine.shelf.change().await;
+        if engine.purges.hits(self.purges, &entry, &engine.shelf.facts_of(&entry)) {
+            return Err(Cause::Purged);
+        }
+        let kept = changing.keep(entry.clone()).await.map_err(|fault| {
             tracing::warn!(%fault, "an answer could not be kept");
             Cause::StoreFault
         })?;
+        if let Err(fault) = make_room(&engine.shelf, &changing, entry.id(), &self.settings).await {
+            tracing::warn!(%fault, "no room could be made");
+        }
+        drop(changing);
+        engine.wrongs.renewed(entry.id()).await;
+        if kept.lacks_embedding() {
+            engine.embed_later(kept);
+        }
         Ok(entry)
     }
 }

@@ -69,7 +69,12 @@ impl Flights {
         Some(Lead { flight, listed: Some((self.clone(), id)) })
     }
 
-    /// How many are under way.
+    /// Lets nobody join what is under way now; those on board get their answers.
+    pub(super) fn close_all(&self) {
+        self.0.lock().clear();
+    }
+
+    /// How many are under way that can be joined.
     pub(super) fn len(&self) -> usize {
         self.0.lock().len()
     }
@@ -126,7 +131,11 @@ impl Lead {
 impl Drop for Lead {
     fn drop(&mut self) {
         if let Some((flights, id)) = self.listed.take() {
-            flights.0.lock().remove(&id);
+            let mut flights = flights.0.lock();
+            // Another one may have its place by now.
+            if flights.get(&id).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight)) {
+                flights.remove(&id);
+            }
         }
         self.flight.tell(|state| {
             state.body.end(Body::Broken);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use moka::sync::Cache;
 
-use super::catalog::Facts;
+use super::facts::Facts;
 use crate::domain::{Entry, EntryId, Size};
 
 /// An entry with the facts that tell whether it still stands.

@@ -1,4 +1,4 @@
-//! Looking a request up: by equality, then by meaning, then among the requests in flight.
+//! Looking a request up: by equality, then among the requests in flight, then by meaning.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,15 +6,14 @@ use std::time::Duration;
 use super::engine::{Engine, Versioned};
 use super::flight::{Lead, Seat};
 use super::hot::Kept;
+use super::search::Reading;
 use super::settings::{Settings, WhenUnsure};
-use super::ticket::Ticket;
+use super::ticket::{Embedding, Ticket};
 use super::{Hit, Lookup};
 use crate::domain::{
-    Cause, Digest, Directives, Embedded, FieldHasher, Key, Location, Match, Outcome, Query, Reason, Target, Timestamp,
+    Cause, Digest, Directives, EntryId, FieldHasher, Key, Match, Outcome, Query, Reason, Target, Timestamp, Version,
 };
 use crate::policy::admit::{Admission, admit};
-use crate::policy::freshness::{Freshness, freshness};
-use crate::policy::judge::{Candidate, judge};
 
 impl Engine {
     /// Looks a request up. `route_ttl` is the route's own lifetime for answers.
@@ -31,10 +30,8 @@ impl Engine {
             Admission::Bypass(cause) => return Lookup::Bypass(cause.into()),
         };
         let Some(target) = query.targets.first().cloned() else { return Lookup::Bypass(Cause::Off.into()) };
-        let Versioned { version, unsure } = self.version(&target.model, &settings).await;
-        let key = query.key(&self.secret, &target.model, &version);
-        let asking =
-            Asking { engine: self, settings, query, directives, route_ttl, target, version, unsure, key, write };
+        let versioned = self.version(&target.model, &settings).await;
+        let asking = Asking::new(self, settings, query, directives, route_ttl, target, versioned, write);
         match read {
             Err(cause) if directives.only_if_cached => Lookup::NotCached(Some(cause.into())),
             Err(cause) => asking.unread(cause, semantic),
@@ -44,204 +41,168 @@ impl Engine {
 }
 
 /// One request being looked up.
+#[derive(Debug)]
 pub(super) struct Asking<'a> {
     pub engine: &'a Arc<Engine>,
     pub settings: Arc<Settings>,
     pub query: Query,
     pub directives: &'a Directives,
     pub route_ttl: Option<Duration>,
+    /// The first choice of who would answer: whose answers are read.
     pub target: Target,
-    pub version: crate::domain::Version,
+    pub version: Version,
     pub unsure: Option<WhenUnsure>,
     pub key: Key,
     pub write: Result<(), Cause>,
+    /// Purges before this request.
+    pub purges: u64,
 }
 
-/// What reading one entry for this caller came to.
-enum Reading {
-    /// Serve it.
-    Serve(Box<Hit>, Kept, bool),
-    /// Not this one; perhaps if the upstream fails.
-    Unfit(Cause, Option<Box<Hit>>),
-}
+impl<'a> Asking<'a> {
+    #[expect(clippy::too_many_arguments, reason = "everything a lookup knows, gathered once")]
+    pub(super) fn new(
+        engine: &'a Arc<Engine>,
+        settings: Arc<Settings>,
+        query: Query,
+        directives: &'a Directives,
+        route_ttl: Option<Duration>,
+        target: Target,
+        versioned: Versioned,
+        write: Result<(), Cause>,
+    ) -> Self {
+        let Versioned { version, unsure } = versioned;
+        let key = query.key(&engine.secret, &target.model, &version);
+        let purges = engine.purges.count();
+        Self { engine, settings, query, directives, route_ttl, target, version, unsure, key, write, purges }
+    }
 
-/// What searching by meaning came to.
-#[derive(Default)]
-struct Searched {
-    embedded: Option<Embedded>,
-    hit: Option<(Box<Hit>, Kept, bool)>,
-    reason: Option<Reason>,
-}
+    /// The id this very request's entry has, or would have.
+    pub(super) fn id(&self) -> EntryId {
+        self.key.into()
+    }
 
-impl Asking<'_> {
+    pub(super) fn now(&self) -> Timestamp {
+        self.engine.now()
+    }
+
     /// A request that takes no answer from the cache and none from others: it leads a flight of its own.
     fn unread(self, cause: Cause, semantic: Result<(), Cause>) -> Lookup {
         let lead = Lead::solo(self.query.asked.shape, Engine::flight_limits(&self.settings));
         let outcome = if cause == Cause::NoCache { Outcome::Refresh } else { Outcome::Miss };
-        Lookup::Miss(Box::new(self.ticket(lead, outcome, Some(cause.into()), semantic.is_ok(), None, None)))
+        let embedding = if semantic.is_ok() { Embedding::Due } else { Embedding::Never };
+        Lookup::Miss(Box::new(Ticket::new(self, lead, outcome, Some(cause.into()), embedding, None)))
     }
 
     async fn read(self, semantic: Result<(), Cause>) -> Lookup {
         let mut reason = None;
         let mut fallback = None;
-        if self.unsure == Some(WhenUnsure::Bypass) {
-            reason = Some(Cause::VersionUnknown.into());
-        } else {
+        let trusted = self.unsure != Some(WhenUnsure::Bypass);
+        if trusted {
             match self.exact().await {
-                Some(Reading::Serve(hit, kept, refresh)) => return self.hit(hit, kept, refresh, semantic.is_ok()),
+                Some(Reading::Serve(hit, kept, refresh)) => return self.hit(hit, &kept, refresh, semantic.is_ok()),
                 Some(Reading::Unfit(cause, stale)) => (reason, fallback) = (Some(cause.into()), stale),
                 None => {}
             }
+        } else {
+            reason = Some(Cause::VersionUnknown.into());
         }
-        let flight = self.flight();
-        let shape = self.query.asked.shape;
+        let (flight, shape) = (self.flight(), self.query.asked.shape);
         if !self.directives.only_if_cached
             && let Some(follower) = self.engine.flights.join(flight, shape)
         {
             return Lookup::Join(follower);
         }
-        let mut embedded = None;
-        match (semantic, &self.query.asked.prompt) {
-            (Ok(()), Some(prompt)) if self.unsure != Some(WhenUnsure::Bypass) => {
-                let searched = self.search(&prompt.0).await;
-                if let Some((hit, kept, refresh)) = searched.hit {
-                    return self.hit(hit, kept, refresh, true);
-                }
-                embedded = searched.embedded;
-                reason = reason.or_else(|| self.model_changed()).or(searched.reason);
+        let mut embedding = if semantic.is_ok() { Embedding::Due } else { Embedding::Never };
+        let mut against = semantic.err().map(Reason::from);
+        if let (Ok(()), Some(prompt), true) = (semantic, &self.query.asked.prompt, trusted) {
+            let mut found = self.consider(&prompt.0).await;
+            if let Some(place) = found.chosen
+                && self.is_current()
+                && let Reading::Serve(hit, kept, refresh) = found.near.swap_remove(place).reading
+            {
+                self.engine.wrongs.matched(self.id(), kept.facts.id);
+                return self.hit(hit, &kept, refresh, true);
             }
-            (Err(cause), _) => reason = reason.or_else(|| self.model_changed()).or(Some(cause.into())),
-            _ => reason = reason.or_else(|| self.model_changed()),
+            embedding = found.embedded.map_or(Embedding::Failed, Embedding::Done);
+            against = found.reason;
         }
+        let reason = reason.or_else(|| self.model_changed()).or(against);
         if self.directives.only_if_cached {
             return Lookup::NotCached(reason);
         }
+        if !self.is_current() {
+            // The version changed while the prompt was embedded: what was looked at is of the past.
+            let Self { engine, query, directives, route_ttl, .. } = self;
+            return Box::pin(engine.lookup(query, directives, route_ttl)).await;
+        }
         match self.engine.flights.board(flight, shape, Engine::flight_limits(&self.settings)) {
             Seat::Follow(follower) => Lookup::Join(follower),
-            Seat::Lead(lead) => {
-                // The flight that was under way may have ended since the first look.
-                if reason.is_none()
-                    && let Some(kept) = self.engine.shelf.peek(self.key.into())
-                    && let Reading::Serve(hit, kept, refresh) = self.weigh(kept, Match::Exact)
-                {
+            Seat::Lead(lead) => match self.landed(fallback.is_some()) {
+                Some((hit, kept, refresh)) => {
                     drop(lead);
-                    return self.hit(hit, kept, refresh, semantic.is_ok());
+                    self.hit(hit, &kept, refresh, semantic.is_ok())
                 }
-                let ticket = self.ticket(lead, Outcome::Miss, reason, semantic.is_ok(), embedded, fallback);
-                Lookup::Miss(Box::new(ticket))
-            }
+                None => Lookup::Miss(Box::new(Ticket::new(self, lead, Outcome::Miss, reason, embedding, fallback))),
+            },
         }
     }
 
     /// The entry for this very request.
-    async fn exact(&self) -> Option<Reading> {
-        let id = self.key.into();
-        let kept = match self.engine.shelf.peek(id) {
-            Some(kept) => Some(kept),
-            None => match self.engine.shelf.find(id).await {
-                Ok(kept) => kept,
-                Err(fault) => {
-                    tracing::warn!(%fault, "the store failed; the request is forwarded");
-                    return Some(Reading::Unfit(Cause::StoreFault, None));
-                }
-            },
+    pub(super) async fn exact(&self) -> Option<Reading> {
+        let kept = match self.engine.shelf.find(self.id()).await {
+            Ok(kept) => kept?,
+            Err(fault) => {
+                tracing::warn!(%fault, "the store failed; the request is forwarded");
+                return Some(Reading::Unfit(Cause::StoreFault, None));
+            }
         };
+        self.checked(kept)
+    }
+
+    /// The entry of a flight that was under way at the first look and has landed since.
+    fn landed(&self, stale: bool) -> Option<(Box<Hit>, Kept, bool)> {
+        if stale || self.unsure == Some(WhenUnsure::Bypass) {
+            return None;
+        }
+        match self.checked(self.engine.shelf.peek(self.id())?)? {
+            Reading::Serve(hit, kept, refresh) => Some((hit, kept, refresh)),
+            Reading::Unfit(..) => None,
+        }
+    }
+
+    fn checked(&self, kept: Kept) -> Option<Reading> {
         // Ids are half of a key.
-        let kept = kept.filter(|kept| kept.entry.key == self.key)?;
+        if kept.entry.key != self.key {
+            return None;
+        }
+        if self.engine.wrongs.quarantined(kept.facts.id) {
+            return Some(Reading::Unfit(Cause::Feedback, None));
+        }
         Some(self.weigh(kept, Match::Exact))
     }
 
-    /// Entries for other wordings of this request.
-    async fn search(&self, prompt: &Arc<str>) -> Searched {
-        let embedded = match self.engine.embeddings.embed(prompt).await {
-            Ok(embedded) => embedded,
-            Err(cause) => return Searched { reason: Some(cause.into()), ..Searched::default() },
-        };
-        let scope = self.query.scope(&self.engine.secret, &self.target.model, &self.version);
-        let partition = scope.partition(&embedded.space, embedded.unseen);
-        let index = self.engine.shelf.index();
-        let near = index.search(partition, &embedded.vector, self.settings.candidates);
-        let mut reason = None;
-        let mut readable = Vec::with_capacity(near.len());
-        for neighbour in near {
-            let kept = match self.engine.shelf.find(neighbour.id).await {
-                Ok(Some(kept)) => kept,
-                Ok(None) => {
-                    index.remove(partition, neighbour.id);
-                    continue;
-                }
-                Err(fault) => {
-                    tracing::warn!(%fault, "the store failed; the candidate is left out");
-                    reason = reason.or(Some(Cause::StoreFault.into()));
-                    continue;
-                }
-            };
-            match self.weigh(kept, Match::Semantic(neighbour.similarity)) {
-                Reading::Serve(hit, kept, refresh) => readable.push((hit, kept, refresh, neighbour.similarity)),
-                Reading::Unfit(cause, _) => reason = reason.or(Some(cause.into())),
-            }
-        }
-        let candidates: Vec<_> = readable
-            .iter()
-            .map(|(_, kept, _, similarity)| Candidate { prompt: &kept.entry.prompt, similarity: *similarity })
-            .collect();
-        let judgement = judge(prompt, &candidates, self.directives.min_similarity, &self.settings.judge);
-        match judgement.chosen {
-            Some(place) if place < readable.len() => {
-                let (hit, kept, refresh, _) = readable.swap_remove(place);
-                Searched { embedded: Some(embedded), hit: Some((hit, kept, refresh)), reason: None }
-            }
-            _ => Searched { embedded: Some(embedded), hit: None, reason: judgement.reason.or(reason) },
-        }
-    }
-
-    /// Whether this caller may be given this entry now.
-    fn weigh(&self, kept: Kept, how: Match) -> Reading {
-        let entry = &kept.entry;
-        if self.directives.local_only && entry.answerer.location == Location::Cloud {
-            return Reading::Unfit(Cause::Residency, None);
-        }
-        let now = self.engine.now();
-        let hit = |outcome, reason, remaining| {
-            let entry = entry.clone();
-            Box::new(Hit { age: now.since(entry.created), entry, how, outcome, reason, remaining, refresh: None })
-        };
-        let rules = &self.settings.freshness;
-        match freshness(entry.created, entry.expires, self.directives, now, rules) {
-            Freshness::Fresh { remaining } => {
-                let hit = match self.unsure {
-                    Some(WhenUnsure::Stale) => hit(Outcome::Stale, Some(Cause::VersionUnknown.into()), Duration::ZERO),
-                    _ => hit(Outcome::Hit, None, remaining),
-                };
-                Reading::Serve(hit, kept, false)
-            }
-            Freshness::Stale { refresh } => {
-                let reason = if refresh { Cause::Revalidating } else { Cause::Expired };
-                Reading::Serve(hit(Outcome::Stale, Some(reason.into()), Duration::ZERO), kept, refresh)
-            }
-            Freshness::Unfit { cause, if_error } => {
-                let stale = || hit(Outcome::Stale, Some(Cause::UpstreamError.into()), Duration::ZERO);
-                Reading::Unfit(cause, if_error.then(stale))
-            }
-        }
-    }
-
-    fn hit(self, mut hit: Box<Hit>, kept: Kept, refresh: bool, semantic: bool) -> Lookup {
+    /// Serves an entry; with the right to refresh it, if that is due and nobody does so yet.
+    fn hit(self, mut hit: Box<Hit>, kept: &Kept, refresh: bool, semantic: bool) -> Lookup {
         self.engine.shelf.served(&kept.facts);
         if refresh {
-            let flights = &self.engine.flights;
-            let limits = Engine::flight_limits(&self.settings);
-            let lead = flights.lead(self.flight(), self.query.asked.shape, limits);
+            let (flight, shape) = (self.flight(), self.query.asked.shape);
+            let lead = self.engine.flights.lead(flight, shape, Engine::flight_limits(&self.settings));
             hit.refresh = lead.map(|lead| {
+                let embedding = if semantic { Embedding::Due } else { Embedding::Never };
                 let why = Some(Cause::Revalidating.into());
-                Box::new(self.ticket(lead, Outcome::Refresh, why, semantic, None, None))
+                Box::new(Ticket::new(self, lead, Outcome::Refresh, why, embedding, None))
             });
         }
         Lookup::Hit(hit)
     }
 
+    /// Whether the model's version still is what it was when the request was looked up.
+    fn is_current(&self) -> bool {
+        self.engine.epochs.current(&self.target.model) == self.version
+    }
+
     /// Whether this very request was answered under an earlier version of the model.
-    fn model_changed(&self) -> Option<Reason> {
+    pub(super) fn model_changed(&self) -> Option<Reason> {
         let model = &self.target.model;
         let catalog = self.engine.shelf.catalog();
         let changed = self
@@ -263,21 +224,5 @@ impl Asking<'_> {
                 hasher.field(target.model.upstream.as_bytes()).field(target.model.name.as_bytes())
             })
             .digest()
-    }
-
-    fn ticket(
-        self,
-        lead: Lead,
-        outcome: Outcome,
-        reason: Option<Reason>,
-        semantic: bool,
-        embedded: Option<Embedded>,
-        fallback: Option<Box<Hit>>,
-    ) -> Ticket {
-        Ticket::new(self, lead, outcome, reason, semantic, embedded, fallback)
-    }
-
-    pub(super) fn now(&self) -> Timestamp {
-        self.engine.now()
     }
 }

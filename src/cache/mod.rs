@@ -5,24 +5,39 @@
 //! computed, publishes the upstream's answer to every identical request that waits (a [`Follower`] each, the leader's
 //! own client included), is consumed by [`Ticket::fill`], and frees the waiting when dropped.
 
+mod admin;
 mod catalog;
 mod embedding;
 mod engine;
 mod epochs;
+mod evict;
+mod explain;
+mod facts;
 mod fill;
 mod flight;
 mod hot;
 mod lookup;
+mod present;
+mod purge;
+mod reembed;
+mod search;
 mod settings;
 mod shelf;
+mod sweep;
 mod ticket;
+mod warm;
+mod wrongs;
 
+pub use admin::{Census, Listed, Page};
 pub use engine::{Engine, Parts};
 pub use epochs::{Epoch, Source};
+pub use explain::{Considered, Explanation};
 pub use fill::Filling;
 pub use flight::{Broken, Followed, Follower};
+pub use purge::{Filter, PurgeError, Purged};
 pub use settings::{Settings, Versions, WhenUnsure};
 pub use ticket::Ticket;
+pub use wrongs::Reported;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -17,8 +17,19 @@ pub struct Settings {
     pub max_bytes: Size,
     /// How much memory the entries asked for most may take.
     pub hot_bytes: Size,
+    /// How long expired entries stay for callers that accept stale answers (`max-stale`).
+    pub linger: Lasting,
+    /// By up to which share a lifetime of ten minutes or more, unless the request itself names it, is shortened, so
+    /// that entries of one moment do not expire in one moment.
+    pub jitter: f32,
+    /// In which last share of its lifetime an entry that was served repeatedly is refreshed ahead of its expiry; 0 for
+    /// never.
+    pub refresh_ahead: f32,
     /// How many near prompts are judged.
     pub candidates: usize,
+    /// How much of an answer under way is held for clients that join late. What is not streamed is held back for up to
+    /// 16 MiB before its own client reads it, so this is not to be less.
+    pub hold: Size,
     /// How long in all slow clients may hold up others that read the same answer.
     pub patience: Lasting,
     /// Versions of models.
@@ -40,7 +51,11 @@ impl Default for Settings {
             max_entries: 1_000_000,
             max_bytes: Size::mib(4096),
             hot_bytes: Size::mib(256),
+            linger: Lasting::seconds(3600),
+            jitter: 0.05,
+            refresh_ahead: 0.0,
             candidates: 8,
+            hold: Size::mib(16),
             patience: Lasting::seconds(10),
             versions: Versions::default(),
             admit: admit::Settings::default(),

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::catalog::{Catalog, Facts};
+use super::catalog::{Adopted, Catalog};
+use super::facts::Facts;
 use super::hot::{Hot, Kept};
 use crate::domain::{Entry, EntryId, Size};
 use crate::index::VectorIndex;
@@ -68,14 +69,36 @@ impl Shelf {
         for _ in 0..TRIES {
             let removals = self.catalog.removals();
             let Some(entry) = self.store.get(id).await? else { return Ok(None) };
-            if let Some(facts) = self.catalog.adopt(&entry, removals, self.age()) {
-                let kept = Kept { entry: Arc::new(entry), facts };
-                self.hot.insert(kept.clone());
-                return Ok(Some(kept));
+            match self.catalog.adopt(&entry, removals, self.age()) {
+                Adopted::Stands(facts) => {
+                    let kept = Kept { entry: Arc::new(entry), facts };
+                    self.hot.insert(kept.clone());
+                    return Ok(Some(kept));
+                }
+                Adopted::Condemned => return Ok(None),
+                Adopted::Changed => {}
             }
         }
-        // Removals come faster than it can be read: as good as removed.
+        // Changes come faster than it can be read: as good as removed.
         Ok(None)
+    }
+
+    /// The entry, if it stands, without making room for it in memory.
+    pub(super) async fn read(&self, id: EntryId) -> Result<Option<Arc<Entry>>, StoreError> {
+        match self.hot.get(id) {
+            Some(kept) => Ok(Some(kept.entry)),
+            None => Ok(self.store.get(id).await?.map(Arc::new)),
+        }
+    }
+
+    /// Up to `limit` entries after `after`, straight from the store.
+    pub(super) async fn scan(&self, after: Option<EntryId>, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.store.scan(after, limit).await
+    }
+
+    /// The facts of an entry that is not kept yet.
+    pub(super) fn facts_of(&self, entry: &Entry) -> Facts {
+        self.catalog.facts_of(entry)
     }
 
     /// Counts a hit.
@@ -118,7 +141,7 @@ impl Changing<'_> {
     ///
     /// # Errors
     /// When the store fails; what stood before still stands.
-    pub(super) async fn keep(&self, entry: Arc<Entry>) -> Result<(), StoreError> {
+    pub(super) async fn keep(&self, entry: Arc<Entry>) -> Result<Arc<Facts>, StoreError> {
         let Self(shelf, _) = self;
         shelf.store.put(&entry).await?;
         let (facts, old) = shelf.catalog.replace(&entry, shelf.age());
@@ -126,8 +149,8 @@ impl Changing<'_> {
             shelf.take_from_index(&old);
         }
         shelf.add_to_index(&entry);
-        shelf.hot.insert(Kept { entry, facts });
-        Ok(())
+        shelf.hot.insert(Kept { entry, facts: facts.clone() });
+        Ok(facts)
     }
 
     /// Takes entries out. When this returns they are gone from memory, index and disk.
@@ -135,12 +158,29 @@ impl Changing<'_> {
     /// # Errors
     /// When the store fails: they are no longer served by this process, but may stand on disk.
     pub(super) async fn remove(&self, ids: &[EntryId]) -> Result<(), StoreError> {
+        self.condemn(ids);
+        self.execute(ids).await
+    }
+
+    /// The first half of a removal: from memory and index. They are served no longer.
+    pub(super) fn condemn(&self, ids: &[EntryId]) {
         let Self(shelf, _) = self;
-        self.forget(ids);
-        let removed = shelf.store.remove(ids).await;
-        // Again: a lookup may have read one of them from the store before it was gone from there.
-        self.forget(ids);
-        removed
+        for facts in shelf.catalog.condemn(ids) {
+            shelf.take_from_index(&facts);
+            shelf.hot.remove(facts.id);
+        }
+    }
+
+    /// The second half: from the disk, but for those kept anew in between.
+    ///
+    /// # Errors
+    /// When the store fails: they stay condemned.
+    pub(super) async fn execute(&self, ids: &[EntryId]) -> Result<(), StoreError> {
+        let Self(shelf, _) = self;
+        let ids = shelf.catalog.still_condemned(ids);
+        shelf.store.remove(&ids).await?;
+        shelf.catalog.release(&ids);
+        Ok(())
     }
 
     /// A page of the store, noted in catalog and index. Empty at the end.
@@ -152,18 +192,10 @@ impl Changing<'_> {
         let page = shelf.store.scan(after, limit).await?;
         let removals = shelf.catalog.removals();
         for entry in &page {
-            if shelf.catalog.adopt(entry, removals, shelf.age()).is_some() {
+            if let Adopted::Stands(_) = shelf.catalog.adopt(entry, removals, shelf.age()) {
                 shelf.add_to_index(entry);
             }
         }
         Ok(page)
-    }
-
-    fn forget(&self, ids: &[EntryId]) {
-        let Self(shelf, _) = self;
-        for facts in shelf.catalog.remove(ids) {
-            shelf.take_from_index(&facts);
-            shelf.hot.remove(facts.id);
-        }
     }
 }

@@ -7,12 +7,14 @@ use bytes::Bytes;
 
 use super::Hit;
 use super::engine::Engine;
+use super::facts::Facts;
 use super::flight::{Follower, Lead};
 use super::lookup::Asking;
 use super::settings::Settings;
 use crate::domain::{
-    Cause, Embedded, EntryId, Head, Model, Namespace, Outcome, Query, Reason, Tag, Target, Timestamp, Version,
+    Cause, Directives, Embedded, EntryId, Head, Key, Model, Outcome, Query, Reason, Tag, Target, Timestamp, Version,
 };
+use crate::policy::freshness::lifetime;
 
 /// The right to fill one entry, held by the request that leads. Dropping it frees the followers.
 #[derive(Debug)]
@@ -23,11 +25,13 @@ pub struct Ticket {
     pub reason: Option<Reason>,
     /// The entry the answer will become if the first target gives it, and if it may be kept.
     pub entry: Option<EntryId>,
-    /// A stale answer that may be served if the upstream fails (`stale-if-error`).
-    pub fallback: Option<Box<Hit>>,
+    fallback: Option<Fallback>,
     pub(super) lead: Lead,
     pub(super) due: Due,
 }
+
+/// A stale answer, and what tells whether it still stands.
+pub(super) type Fallback = (Box<Hit>, Arc<Facts>);
 
 /// What a filling needs to know of the request it answers.
 #[derive(Debug)]
@@ -36,19 +40,30 @@ pub(super) struct Due {
     pub settings: Arc<Settings>,
     pub query: Query,
     pub tags: Vec<Tag>,
-    pub namespace: Namespace,
     /// How long the answer will live.
     pub ttl: Duration,
     /// Whether the answer may be kept at all.
     pub write: Result<(), Cause>,
-    /// Whether it may be found by meaning.
-    pub semantic: bool,
-    /// The prompt's embedding, if it was made already.
-    pub embedded: Option<Embedded>,
+    pub embedding: Embedding,
     /// The first target's model and its version when the request was looked up.
     pub under: (Model, Version),
     /// When that was.
     pub since: Timestamp,
+    /// Purges before that.
+    pub purges: u64,
+}
+
+/// How far the embedding of a request's prompt is.
+#[derive(Debug)]
+pub(super) enum Embedding {
+    /// The answer is not to be found by meaning.
+    Never,
+    /// Not made yet.
+    Due,
+    /// Made at the lookup.
+    Done(Embedded),
+    /// Tried at the lookup, in vain: not again while a client waits.
+    Failed,
 }
 
 impl Ticket {
@@ -57,29 +72,38 @@ impl Ticket {
         lead: Lead,
         outcome: Outcome,
         reason: Option<Reason>,
-        semantic: bool,
-        embedded: Option<Embedded>,
-        fallback: Option<Box<Hit>>,
+        embedding: Embedding,
+        fallback: Option<Fallback>,
     ) -> Self {
-        let since = asking.now();
-        let Asking { engine, settings, query, directives, route_ttl, target, version, unsure: _, key, write } = asking;
+        let (since, id) = (asking.now(), asking.id());
+        let Asking { engine, settings, query, directives, route_ttl, target, version, write, purges, key, .. } = asking;
         let due = Due {
             engine: engine.clone(),
-            ttl: crate::policy::freshness::lifetime(directives, route_ttl, &settings.freshness),
+            ttl: spread(directives, lifetime(directives, route_ttl, &settings.freshness), key, settings.jitter),
             settings,
-            tags: directives.tags.clone(),
-            namespace: query.namespace.clone(),
             query,
+            tags: directives.tags.clone(),
             write,
-            semantic,
-            embedded,
+            embedding,
             under: (target.model, version),
             since,
+            purges,
         };
-        Self { outcome, reason, entry: write.is_ok().then_some(key.into()), fallback, lead, due }
+        Self { outcome, reason, entry: write.is_ok().then_some(id), fallback, lead, due }
     }
 
-    /// A view of this flight's answer, for the leader's own client. Take it before the first [`Ticket::chunk`].
+    /// Whether a stale answer may be served if the upstream fails (`stale-if-error`).
+    #[must_use]
+    pub fn has_fallback(&self) -> bool {
+        self.fallback.as_ref().is_some_and(|(_, facts)| !facts.is_gone())
+    }
+
+    /// That stale answer, unless it was purged meanwhile.
+    pub fn take_fallback(&mut self) -> Option<Box<Hit>> {
+        self.fallback.take().filter(|(_, facts)| !facts.is_gone()).map(|(hit, _)| hit)
+    }
+
+    /// A view of this flight's answer, for the leader's own client. Take it before 16 MiB have come.
     #[must_use]
     pub fn follow(&self) -> Follower {
         self.lead.follow()
@@ -100,4 +124,15 @@ impl Ticket {
     pub fn cut(&mut self) {
         self.lead.cut();
     }
+}
+
+/// Shortens a lifetime by up to `jitter` of it, by the same share each time the same request is answered.
+fn spread(directives: &Directives, ttl: Duration, key: Key, jitter: f32) -> Duration {
+    const LEAST: Duration = Duration::from_secs(600);
+    if directives.ttl.is_some() || ttl < LEAST {
+        return ttl;
+    }
+    let [low, high, ..] = key.0.0;
+    let share = f32::from(u16::from_le_bytes([low, high])) / f32::from(u16::MAX);
+    ttl.mul_f32(1.0 - jitter.clamp(0.0, 1.0) * share)
 }

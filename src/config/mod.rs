@@ -11,6 +11,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::domain::Size;
 use crate::{cache, serve, store, telemetry, upstream};
 use document::Document;
 pub use fault::{Fault, Faults, Origin};
@@ -116,6 +117,10 @@ impl Config {
         let cosine = -1.0..=1.0;
         hold(cosine.contains(&self.semantic.min_similarity), "semantic.min_similarity", "must lie between -1 and 1");
         hold(self.cache.max_temperature >= 0.0, "cache.max_temperature", "must not be negative");
+        let share = 0.0..=1.0;
+        hold(share.contains(&self.cache.jitter), "cache.jitter", "must lie between 0 and 1");
+        hold(share.contains(&self.cache.refresh_ahead), "cache.refresh_ahead", "must lie between 0 and 1");
+        hold(self.cache.hold >= Size::mib(16), "cache.hold", "must be at least 16MiB");
         hold(self.cache.ttl <= self.cache.max_ttl, "cache.ttl", "must not be longer than cache.max_ttl");
         hold(self.versions.poll.0 >= std::time::Duration::from_millis(100), "versions.poll", "must be at least 100ms");
         let routing = upstream::validate(&self.upstream, &self.route);
@@ -131,6 +136,10 @@ impl Config {
             max_entries: self.store.max_entries,
             max_bytes: self.store.max_bytes,
             hot_bytes: self.cache.hot_bytes,
+            linger: self.cache.linger,
+            jitter: self.cache.jitter,
+            refresh_ahead: self.cache.refresh_ahead,
+            hold: self.cache.hold,
             candidates: self.semantic.candidates,
             patience: self.cache.patience,
             versions: self.versions.doubt(),

@@ -27,6 +27,10 @@ pub struct Cache {
     pub tool_calls: bool,
     pub max_answer: Size,
     pub hot_bytes: Size,
+    pub linger: Lasting,
+    pub jitter: f32,
+    pub refresh_ahead: f32,
+    pub hold: Size,
     pub patience: Lasting,
 }
 
@@ -48,6 +52,10 @@ impl Default for Cache {
             tool_calls,
             max_answer,
             hot_bytes: engine.hot_bytes,
+            linger: engine.linger,
+            jitter: engine.jitter,
+            refresh_ahead: engine.refresh_ahead,
+            hold: engine.hold,
             patience: engine.patience,
         }
     }

@@ -120,7 +120,7 @@ impl Leader {
     async fn run(mut self, mut ticket: Ticket, outgoing: Outgoing) {
         let started = Instant::now();
         let incoming = match self.parts.upstreams.send(&self.plan, outgoing).await {
-            Ok(incoming) if ticket.fallback.is_some() && incoming.head.status.is_server_error() => {
+            Ok(incoming) if ticket.has_fallback() && incoming.head.status.is_server_error() => {
                 return self.client.tell(failed(failing(&incoming), &mut ticket));
             }
             Ok(incoming) => incoming,
@@ -165,7 +165,7 @@ impl Leader {
 
 fn failed(error: UpstreamError, ticket: &mut Ticket) -> Led {
     tracing::debug!(%error, "no answer");
-    Led::Failed { error, fallback: ticket.fallback.take() }
+    Led::Failed { error, fallback: ticket.take_fallback() }
 }
 
 /// A 5xx answer as the failure it is (RFC 5861, 4), where a stale answer can stand in for it.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::house::{Ask, House, STREAMED, ask, ended, head, said, text};
+use super::house::{Ask, House, STREAMED, ask, ended, head, said, settings, text};
 use crate::cache::{Broken, Followed, Follower, Settings, Ticket};
 use crate::domain::{Cause, Finish, Lasting, Size};
 
@@ -176,7 +176,7 @@ async fn who_must_stay_local_does_not_join_who_may_go_to_a_cloud() {
 }
 
 fn small(bytes: u64) -> Settings {
-    let mut settings = Settings { patience: Lasting::seconds(10), ..Settings::default() };
+    let mut settings = Settings { hold: Size(bytes), patience: Lasting::seconds(10), ..settings() };
     settings.retain.max_answer = Size(bytes);
     settings
 }

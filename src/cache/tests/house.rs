@@ -34,12 +34,12 @@ pub(super) struct House {
     pub versions: Arc<FakeVersions>,
     pub clock: Arc<ManualClock>,
     pub tasks: TaskTracker,
-    pub stop: CancellationToken,
+    stop: CancellationToken,
 }
 
 impl House {
     pub(super) async fn open() -> Self {
-        Self::with(Settings::default()).await
+        Self::with(settings()).await
     }
 
     pub(super) async fn with(settings: Settings) -> Self {
@@ -67,6 +67,21 @@ impl House {
         Self { engine, store, embedder, versions, clock, tasks, stop }
     }
 
+    /// Waits until the background work that has an end is done: all but the sweep.
+    pub(super) async fn tasks_done(&self) {
+        while self.tasks.len() > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Ends the house: whoever opens its store next finds nobody in it.
+    pub(super) async fn close(self) {
+        self.engine.close().await.expect("the ledger works");
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
     pub(super) async fn lookup(&self, ask: &Ask) -> Lookup {
         self.engine.lookup(ask.query(), &ask.directives, None).await
     }
@@ -80,23 +95,28 @@ impl House {
     pub(super) async fn miss(&self, ask: &Ask) -> Ticket {
         match self.lookup(ask).await {
             Lookup::Miss(ticket) => *ticket,
-            other => panic!("a miss was expected, not {other:?}"),
+            other => panic!("a miss was expected, not {:?}", said(&other)),
         }
     }
 
     pub(super) async fn hit(&self, ask: &Ask) -> Hit {
         match self.lookup(ask).await {
             Lookup::Hit(hit) => *hit,
-            other => panic!("a hit was expected, not {other:?}"),
+            other => panic!("a hit was expected, not {:?}", said(&other)),
         }
     }
 
     pub(super) async fn join(&self, ask: &Ask) -> Follower {
         match self.lookup(ask).await {
             Lookup::Join(follower) => follower,
-            other => panic!("a flight to join was expected, not {other:?}"),
+            other => panic!("a flight to join was expected, not {:?}", said(&other)),
         }
     }
+}
+
+/// The default settings, with lifetimes as they are said.
+pub(super) fn settings() -> Settings {
+    Settings { jitter: 0.0, ..Settings::default() }
 }
 
 /// One request.
@@ -270,15 +290,29 @@ impl VersionSource for FakeVersions {
     }
 }
 
-/// A store in memory that fails when told to.
-#[derive(Debug, Default)]
+/// A store, in memory unless it is told another, that fails when told to.
+#[derive(Debug)]
 pub(super) struct FaultyStore {
-    inner: MemoryStore,
+    inner: Arc<dyn Truth>,
     pub reads_fail: Mutex<bool>,
     pub writes_fail: Mutex<bool>,
 }
 
+pub(super) trait Truth: EntryStore + Ledger {}
+
+impl<T: EntryStore + Ledger> Truth for T {}
+
+impl Default for FaultyStore {
+    fn default() -> Self {
+        Self::over(Arc::<MemoryStore>::default())
+    }
+}
+
 impl FaultyStore {
+    pub(super) fn over(inner: Arc<dyn Truth>) -> Self {
+        Self { inner, reads_fail: Mutex::default(), writes_fail: Mutex::default() }
+    }
+
     fn check(fails: &Mutex<bool>) -> Result<(), StoreError> {
         if *fails.lock() { Err(StoreError::Engine("told so".into())) } else { Ok(()) }
     }
@@ -316,7 +350,7 @@ impl Ledger for FaultyStore {
 
     async fn write(&self, name: &str, record: &[u8]) -> Result<(), StoreError> {
         Self::check(&self.writes_fail)?;
-        Ledger::write(&self.inner, name, record).await
+        Ledger::write(&*self.inner, name, record).await
     }
 }
 

@@ -2,6 +2,13 @@
 //! real index, with an embedder, a clock and upstreams' versions that do as they are told.
 
 mod coalescing;
+mod crossing;
+mod disk;
 mod equality;
+mod freshness;
 mod house;
 mod meaning;
+mod operators;
+mod purging;
+mod upkeep;
+mod versions;

@@ -1,0 +1,157 @@
+//! Looking for other wordings of a request, and weighing whether an entry may be given to this caller now.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Hit;
+use super::facts::Facts;
+use super::hot::Kept;
+use super::lookup::Asking;
+use super::settings::WhenUnsure;
+use super::ticket::Fallback;
+use crate::domain::{Cause, Embedded, Entry, Location, Match, Outcome, Reason, Scope};
+use crate::index::Neighbour;
+use crate::policy::freshness::{Freshness, freshness};
+use crate::policy::judge::{Candidate, Finding, judge};
+
+/// What reading one entry for this caller came to.
+#[derive(Debug)]
+pub(super) enum Reading {
+    /// Serve it; the flag says to refresh it in the background.
+    Serve(Box<Hit>, Kept, bool),
+    /// Not this one; perhaps if the upstream fails.
+    Unfit(Cause, Option<Fallback>),
+}
+
+/// What looking for other wordings came to.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The prompt's embedding, if there is one.
+    pub embedded: Option<Embedded>,
+    /// Near prompts, most similar first.
+    pub near: Vec<Near>,
+    /// The place of the one that asks the same.
+    pub chosen: Option<usize>,
+    /// Why there is none.
+    pub reason: Option<Reason>,
+}
+
+/// A near prompt.
+#[derive(Debug)]
+pub(super) struct Near {
+    pub entry: Arc<Entry>,
+    pub similarity: f32,
+    /// Why it is not served; `None` when it could be.
+    pub against: Option<Reason>,
+    /// What the judge found, if this caller may be given it at all.
+    pub finding: Option<Finding>,
+    pub reading: Reading,
+}
+
+impl Asking<'_> {
+    /// Finds near prompts that this caller may be given, and judges which of them asks the same.
+    pub(super) async fn consider(&self, prompt: &Arc<str>) -> Found {
+        let embedded = match self.engine.embeddings.embed(prompt).await {
+            Ok(embedded) => embedded,
+            Err(cause) => return Found { reason: Some(cause.into()), ..Found::default() },
+        };
+        let scope = self.query.scope(&self.engine.secret, &self.target.model, &self.version);
+        let partition = scope.partition(&embedded.space, embedded.unseen);
+        let neighbours = self.engine.shelf.index().search(partition, &embedded.vector, self.settings.candidates);
+        let mut reason = None;
+        let mut near = Vec::with_capacity(neighbours.len());
+        for neighbour in neighbours {
+            match self.near(partition, neighbour).await {
+                Ok(found) => near.extend(found),
+                Err(cause) => reason = Some(cause.into()),
+            }
+        }
+        let (chosen, judged) = self.judge(prompt, &mut near);
+        let reason = if chosen.is_some() { None } else { judged.or(reason) };
+        Found { embedded: Some(embedded), near, chosen, reason }
+    }
+
+    async fn near(&self, partition: Scope, neighbour: Neighbour) -> Result<Option<Near>, Cause> {
+        let Neighbour { id, similarity } = neighbour;
+        let kept = self.engine.shelf.find(id).await.map_err(|fault| {
+            tracing::warn!(%fault, "the store failed; the candidate is left out");
+            Cause::StoreFault
+        })?;
+        let Some(kept) = kept else {
+            // The index is derived: what the store does not have is not there.
+            self.engine.shelf.index().remove(partition, id);
+            return Ok(None);
+        };
+        let entry = kept.entry.clone();
+        let reading = if self.engine.wrongs.forbid(self.id(), id) {
+            Reading::Unfit(Cause::Feedback, None)
+        } else {
+            self.weigh(kept, Match::Semantic(similarity))
+        };
+        let against = match &reading {
+            Reading::Serve(..) => None,
+            Reading::Unfit(cause, _) => Some(Reason::from(*cause)),
+        };
+        Ok(Some(Near { entry, similarity, against, finding: None, reading }))
+    }
+
+    /// Judges those that this caller may be given; the chosen one's place, or the reason against the nearest.
+    fn judge(&self, prompt: &str, near: &mut [Near]) -> (Option<usize>, Option<Reason>) {
+        let fit: Vec<usize> = (0..near.len()).filter(|place| near[*place].against.is_none()).collect();
+        let candidates: Vec<_> = fit
+            .iter()
+            .map(|place| Candidate { prompt: &near[*place].entry.prompt, similarity: near[*place].similarity })
+            .collect();
+        let judgement = judge(prompt, &candidates, self.directives.min_similarity, &self.settings.judge);
+        for (place, finding) in fit.iter().zip(judgement.findings) {
+            near[*place].against = finding.against;
+            near[*place].finding = Some(finding);
+        }
+        let unfit = near.iter().find(|near| matches!(near.reading, Reading::Unfit(..)));
+        let reason = judgement.reason.or(unfit.and_then(|near| near.against));
+        (judgement.chosen.and_then(|chosen| fit.get(chosen).copied()), reason)
+    }
+
+    /// Whether this caller may be given this entry now.
+    pub(super) fn weigh(&self, kept: Kept, how: Match) -> Reading {
+        let entry = &kept.entry;
+        if self.directives.local_only && entry.answerer.location == Location::Cloud {
+            return Reading::Unfit(Cause::Residency, None);
+        }
+        let now = self.engine.now();
+        if kept.facts.is_lapsed() {
+            return Reading::Unfit(Cause::Expired, None);
+        }
+        let hit = |outcome, reason, remaining| {
+            let entry = entry.clone();
+            Box::new(Hit { age: now.since(entry.created), entry, how, outcome, reason, remaining, refresh: None })
+        };
+        let rules = &self.settings.freshness;
+        match freshness(entry.created, entry.expires, self.directives, now, rules) {
+            Freshness::Fresh { remaining } => {
+                let hit = match self.unsure {
+                    Some(WhenUnsure::Stale) => hit(Outcome::Stale, Some(Cause::VersionUnknown.into()), Duration::ZERO),
+                    _ => hit(Outcome::Hit, None, remaining),
+                };
+                let ahead = self.is_due_ahead(&kept.facts, remaining);
+                Reading::Serve(hit, kept, ahead)
+            }
+            Freshness::Stale { refresh } => {
+                let reason = if refresh { Cause::Revalidating } else { Cause::Expired };
+                Reading::Serve(hit(Outcome::Stale, Some(reason.into()), Duration::ZERO), kept, refresh)
+            }
+            Freshness::Unfit { cause, if_error } => {
+                let stale = || hit(Outcome::Stale, Some(Cause::UpstreamError.into()), Duration::ZERO);
+                Reading::Unfit(cause, if_error.then(|| (stale(), kept.facts.clone())))
+            }
+        }
+    }
+
+    /// Whether an entry served repeatedly is so near its end that it is to be refreshed now.
+    fn is_due_ahead(&self, facts: &Facts, remaining: Duration) -> bool {
+        const OFTEN: u32 = 3;
+        let life = facts.expires.since(facts.created);
+        let last = life.mul_f32(self.settings.refresh_ahead.clamp(0.0, 1.0));
+        !self.directives.only_if_cached && facts.hits() >= OFTEN && remaining < last
+    }
+}

@@ -1,0 +1,57 @@
+//! Expired entries leave.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::engine::Engine;
+use crate::store::StoreError;
+
+/// How often the sweep looks for expired entries.
+const EVERY: Duration = Duration::from_secs(30);
+
+impl Engine {
+    pub(super) fn start_sweeping(self: &Arc<Self>) {
+        let engine = self.clone();
+        self.tasks.spawn(async move {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(EVERY) => {}
+                    () = engine.stop.cancelled() => return,
+                }
+                if let Err(fault) = engine.sweep().await {
+                    tracing::warn!(%fault, "expired entries could not be removed");
+                }
+                if let Err(fault) = engine.present.keep().await {
+                    tracing::warn!(%fault, "the time could not be noted");
+                }
+            }
+        });
+    }
+
+    /// Takes out the entries that nobody can be served any more. Returns how many went.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn sweep(&self) -> Result<usize, StoreError> {
+        // Few at a time, so that fillings never wait long.
+        const BATCH: usize = 1024;
+        let settings = self.settings.load_full();
+        let rules = &settings.freshness;
+        let lingering = settings.linger.0.max(rules.stale_while_revalidate.0).max(rules.stale_if_error.0);
+        let mut swept = 0;
+        loop {
+            let changing = self.shelf.change().await;
+            let now = self.now();
+            let lapsed = self
+                .shelf
+                .catalog()
+                .page(None, BATCH, |facts| facts.is_lapsed() || facts.expires.plus(lingering) <= now);
+            if lapsed.is_empty() {
+                return Ok(swept);
+            }
+            let ids: Vec<_> = lapsed.iter().map(|facts| facts.id).collect();
+            changing.remove(&ids).await?;
+            swept += ids.len();
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Which build of a model answered.
+
+use std::time::Duration;
+
+use super::house::{House, ask, said, settings, text};
+use crate::cache::{Source, WhenUnsure};
+use crate::domain::{Cause, Version};
+use crate::upstream::VersionSink;
+
+async fn told(version: &str) -> (House, super::house::Ask) {
+    let house = House::open().await;
+    let question = ask("Who wrote Hamlet?");
+    house.versions.tell(&question.targets[0], version);
+    (house, question)
+}
+
+#[tokio::test]
+async fn a_new_version_hides_old_answers_at_once_and_a_rollback_brings_them_back() {
+    let (house, question) = told("sha256:one").await;
+    let model = question.targets[0].model.clone();
+    let entry = house.answer(&question, "Shakespeare").await;
+    assert_eq!(&*entry.answerer.version.0, "sha256:one");
+    house.engine.seen(&model, &Version("sha256:two".into())).await;
+    house.versions.tell(&question.targets[0], "sha256:two");
+    assert_eq!(said(&house.lookup(&question).await), ("MISS", Some("model-changed")));
+    house.answer(&question, "Marlowe").await;
+    assert_eq!(text(&house.hit(&question).await.entry), "Marlowe");
+    house.engine.seen(&model, &Version("sha256:one".into())).await;
+    assert_eq!(text(&house.hit(&question).await.entry), "Shakespeare");
+}
+
+#[tokio::test]
+async fn other_wordings_do_not_cross_versions_either() {
+    let (house, question) = told("sha256:one").await;
+    house.embedder.place("Hamlet was written by whom?", "Who wrote Hamlet?", 0.99);
+    house.answer(&question, "Shakespeare").await;
+    house.engine.seen(&question.targets[0].model, &Version("sha256:two".into())).await;
+    let reworded = ask("Hamlet was written by whom?");
+    assert_eq!(said(&house.lookup(&reworded).await), ("MISS", None));
+}
+
+#[tokio::test]
+async fn an_answer_during_which_the_model_changed_is_not_kept() {
+    let (house, question) = told("sha256:one").await;
+    let ticket = house.miss(&question).await;
+    house.versions.tell(&question.targets[0], "sha256:two");
+    assert_eq!(ticket.fill(question.filling("Shakespeare")).await.err(), Some(Cause::ModelChanged));
+    assert_eq!(house.engine.census().entries, 0);
+    // What the filling saw holds for the next lookup, watcher or none.
+    assert_eq!(&*house.engine.models()[0].version().0, "sha256:two");
+}
+
+#[tokio::test]
+async fn an_answer_whose_version_cannot_be_told_is_not_kept() {
+    let (house, question) = told("sha256:one").await;
+    let ticket = house.miss(&question).await;
+    *house.versions.unreachable.lock() = true;
+    assert_eq!(ticket.fill(question.filling("Shakespeare")).await.err(), Some(Cause::VersionUnknown));
+}
+
+#[tokio::test]
+async fn where_the_upstream_says_nothing_the_answers_tell() {
+    let house = House::open().await;
+    let question = ask("Who wrote Hamlet?");
+    let answer = |dated: &'static str| {
+        let mut filling = question.filling(dated);
+        if let Ok(recording) = &mut filling.recording {
+            recording.reported_model = Some(dated.into());
+        }
+        filling
+    };
+    let other = ask("Who wrote Faust?");
+    house.miss(&question).await.fill(answer("gpt-4o-2024-05-13")).await.unwrap();
+    assert_eq!(text(&house.hit(&question).await.entry), "gpt-4o-2024-05-13");
+    assert_eq!(house.engine.models()[0].source, Source::Answers);
+    house.miss(&other).await.fill(answer("gpt-4o-2024-08-06")).await.unwrap();
+    assert_eq!(said(&house.lookup(&question).await), ("MISS", Some("model-changed")));
+}
+
+#[tokio::test]
+async fn the_operator_may_declare_a_new_version() {
+    let (house, question) = told("sha256:one").await;
+    house.answer(&question, "Shakespeare").await;
+    let version = house.engine.bump(&question.targets[0].model).await.unwrap();
+    assert_eq!(&*version.0, "sha256:one bump 1");
+    assert_eq!(said(&house.lookup(&question).await), ("MISS", Some("model-changed")));
+    // Seeing the same digest again does not undo it, and answers are kept under it.
+    house.engine.seen(&question.targets[0].model, &Version("sha256:one".into())).await;
+    house.answer(&question, "Marlowe").await;
+    assert_eq!(text(&house.hit(&question).await.entry), "Marlowe");
+}
+
+#[tokio::test]
+async fn versions_outlive_a_restart_but_are_asked_for_anew() {
+    let (house, question) = told("sha256:one").await;
+    house.answer(&question, "Shakespeare").await;
+    house.engine.bump(&question.targets[0].model).await.unwrap();
+    let again = House::over(house.store.clone(), settings()).await;
+    again.versions.tell(&question.targets[0], "sha256:one");
+    assert_eq!(said(&again.lookup(&question).await).0, "MISS");
+    let third = House::over(house.store.clone(), settings()).await;
+    third.versions.tell(&question.targets[0], "sha256:two");
+    third.lookup(&question).await;
+    assert_eq!(&*third.engine.models()[0].version().0, "sha256:two bump 1");
+}
+
+#[tokio::test]
+async fn a_version_not_heard_of_for_long_is_in_doubt_and_the_operator_says_what_then() {
+    for (rule, expected) in [
+        (WhenUnsure::Serve, ("HIT", None)),
+        (WhenUnsure::Stale, ("STALE", Some("version-unknown"))),
+        (WhenUnsure::Bypass, ("MISS", Some("version-unknown"))),
+    ] {
+        let mut settings = settings();
+        settings.versions.when_unsure = rule;
+        let house = House::with(settings).await;
+        let question = ask("Who wrote Hamlet?");
+        house.versions.tell(&question.targets[0], "sha256:one");
+        house.answer(&question, "Shakespeare").await;
+        *house.versions.unreachable.lock() = true;
+        house.clock.advance(Duration::from_secs(61));
+        assert_eq!(said(&house.lookup(&question).await), expected);
+    }
+}
+
+#[tokio::test]
+async fn word_from_the_upstream_ends_the_doubt() {
+    let (house, question) = told("sha256:one").await;
+    house.answer(&question, "Shakespeare").await;
+    house.clock.advance(Duration::from_secs(61));
+    // The first to notice is served as the rule says, and has the upstream asked.
+    assert_eq!(said(&house.lookup(&question).await).0, "STALE");
+    while said(&house.lookup(&question).await).0 == "STALE" {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(said(&house.lookup(&question).await), ("HIT", None));
+}

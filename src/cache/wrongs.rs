@@ -1,0 +1,140 @@
+//! Matches that somebody reported as wrong: a reported pair never matches again, and an entry reported repeatedly is
+//! served to nobody until it is answered anew. Kept in the ledger.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use super::engine::Engine;
+use crate::domain::EntryId;
+use crate::store::{Ledger, StoreError};
+
+/// What a report came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Reported {
+    /// How many matches are now blocked on its account.
+    pub pairs: usize,
+    /// How often the entry was reported.
+    pub reports: u32,
+    /// Whether it is served to nobody.
+    pub quarantined: bool,
+}
+
+/// Reported matches, and the matches of late that may yet be reported.
+#[derive(Debug)]
+pub(super) struct Wrongs {
+    known: Mutex<Known>,
+    ledger: Arc<dyn Ledger>,
+    writing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    record: Record,
+    /// Who was given which entry by meaning: the asker's own id, then the entry's. Oldest first.
+    late: VecDeque<(EntryId, EntryId)>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Record {
+    pairs: HashSet<(EntryId, EntryId)>,
+    reports: HashMap<EntryId, u32>,
+}
+
+const RECORD: &str = "wrongs";
+
+impl Wrongs {
+    /// Matches remembered for reports that name the entry alone.
+    const LATE: usize = 4096;
+    /// Pairs beyond which no more are noted; by then the operator should have tightened the policy.
+    const MOST: usize = 100_000;
+    /// Reports after which an entry is served to nobody.
+    const QUARANTINE: u32 = 2;
+
+    pub(super) async fn open(ledger: Arc<dyn Ledger>) -> Self {
+        let record = ledger.read(RECORD).await.unwrap_or_else(|fault| {
+            tracing::warn!(%fault, "reported matches could not be read");
+            None
+        });
+        let record = record.and_then(|record| rmp_serde::from_slice(&record).ok()).unwrap_or_default();
+        let known = Known { record, late: VecDeque::new() };
+        Self { known: Mutex::new(known), ledger, writing: tokio::sync::Mutex::default() }
+    }
+
+    /// Notes that `asker` was given `entry` by meaning.
+    pub(super) fn matched(&self, asker: EntryId, entry: EntryId) {
+        let mut known = self.known.lock();
+        if known.late.back() == Some(&(asker, entry)) {
+            return;
+        }
+        if known.late.len() >= Self::LATE {
+            known.late.pop_front();
+        }
+        known.late.push_back((asker, entry));
+    }
+
+    /// Whether `asker` must not be given `entry`.
+    pub(super) fn forbid(&self, asker: EntryId, entry: EntryId) -> bool {
+        let known = self.known.lock();
+        known.record.pairs.contains(&(asker, entry)) || known.record.is_quarantined(entry)
+    }
+
+    /// Whether nobody is to be given `entry`.
+    pub(super) fn quarantined(&self, entry: EntryId) -> bool {
+        self.known.lock().record.is_quarantined(entry)
+    }
+
+    /// Forgets the reports about an entry that is answered anew.
+    pub(super) async fn renewed(&self, entry: EntryId) {
+        let known = self.known.lock().record.reports.remove(&entry).is_some();
+        if known && let Err(fault) = self.write().await {
+            tracing::warn!(%fault, "reported matches could not be written");
+        }
+    }
+
+    async fn report(&self, entry: EntryId, asker: Option<EntryId>) -> Result<Reported, StoreError> {
+        let reported = {
+            let mut known = self.known.lock();
+            let Known { record, late } = &mut *known;
+            // A report that names no asker is meant of everyone who was given the entry of late: better a few
+            // misses too many than the same wrong answer again.
+            let askers = late.iter().filter(|(_, given)| *given == entry).map(|(asker, _)| *asker);
+            let pairs: HashSet<_> = asker.into_iter().chain(askers.filter(|_| asker.is_none())).collect();
+            let pairs: Vec<_> = pairs.into_iter().map(|asker| (asker, entry)).collect();
+            if record.pairs.len() < Self::MOST {
+                record.pairs.extend(&pairs);
+            }
+            let reports = record.reports.entry(entry).or_default();
+            *reports = reports.saturating_add(1);
+            Reported { pairs: pairs.len(), reports: *reports, quarantined: *reports >= Self::QUARANTINE }
+        };
+        self.write().await?;
+        Ok(reported)
+    }
+
+    async fn write(&self) -> Result<(), StoreError> {
+        let _order = self.writing.lock().await;
+        let record = rmp_serde::to_vec(&self.known.lock().record);
+        let record = record.map_err(|fault| StoreError::Engine(fault.to_string()))?;
+        self.ledger.write(RECORD, &record).await
+    }
+}
+
+impl Record {
+    fn is_quarantined(&self, entry: EntryId) -> bool {
+        self.reports.get(&entry).is_some_and(|reports| *reports >= Wrongs::QUARANTINE)
+    }
+}
+
+impl Engine {
+    /// Takes a report that `entry` was the wrong answer: for `asker` (the id its own entry would have), or, where
+    /// nobody is named, for everyone who was given it by meaning of late.
+    ///
+    /// # Errors
+    /// When the ledger fails; the report holds until the next start.
+    pub async fn wrong(&self, entry: EntryId, asker: Option<EntryId>) -> Result<Reported, StoreError> {
+        self.wrongs.report(entry, asker).await
+    }
+}
