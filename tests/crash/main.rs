@@ -3,6 +3,8 @@
 //! A child process (this binary once more, running [`child`]) writes and says what it did on its standard output;
 //! the parent kills it at some moment and reads what is left.
 
+mod full;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
