@@ -13,8 +13,11 @@ use crate::domain::{Asked, Protocol, Recording, Shape, Surface, Timestamp};
 mod adapter;
 mod anthropic;
 mod canonical;
+pub mod content_coding;
 pub mod embeddings;
 mod fresh;
+#[cfg(test)]
+mod laws;
 mod members;
 mod merge;
 mod ndjson;

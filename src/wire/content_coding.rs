@@ -1,0 +1,393 @@
+//! Compressed bodies, decoded while they pass: gzip, deflate, br and zstd, in any order of layers.
+//!
+//! Bodies go on as they came; what is decoded here is only read or recorded. So a decoder never fails a request: an
+//! unknown coding, damage, or a body that grows past its bound only means that nothing is read or kept.
+//!
+//! Sources: RFC 9110, 8.4 (codings and their order); RFC 1952 (gzip), 1950 and 1951 (deflate), 7932 (br), 8878 and 9659
+//! (zstd, with windows up to 8 MiB).
+
+use std::fmt;
+use std::io::{self, Write};
+
+use bytes::Bytes;
+use flate2::write::MultiGzDecoder;
+use flate2::{Decompress, FlushDecompress, Status};
+use zstd::stream::raw::{self, DParameter, InBuffer, Operation, OutBuffer};
+
+/// The most layers of coding that are undone.
+const MOST_LAYERS: usize = 4;
+
+/// The largest zstd window, as a power of two (RFC 9659).
+const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// Why a body cannot be decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Undecodable {
+    /// The coding is none of the known ones.
+    #[error("the content coding is not known")]
+    Unknown,
+    /// The bytes are not what the coding says.
+    #[error("the body is damaged")]
+    Damaged,
+    /// The body ended before its coding did.
+    #[error("the body was cut")]
+    Cut,
+    /// It decodes to more than the caller takes.
+    #[error("the body is too large when decoded")]
+    TooLarge,
+}
+
+/// Undoes the codings of one body, chunk by chunk.
+pub struct Decoder {
+    /// Outermost first; empty when nothing is coded.
+    layers: Vec<Layer>,
+    /// Bytes that may still come out.
+    left: usize,
+}
+
+impl Decoder {
+    /// A decoder for a body with this `content-encoding` (several headers are joined by commas) that gives out at most
+    /// `at_most` bytes. An empty header and `identity` pass bytes as they are.
+    ///
+    /// # Errors
+    /// [`Undecodable::Unknown`].
+    pub fn new(content_encoding: &str, at_most: usize) -> Result<Self, Undecodable> {
+        let named = content_encoding.split(',').map(str::trim).filter(|name| !name.is_empty());
+        // The coding applied last is named last and undone first.
+        let layers: Vec<Layer> =
+            named.rev().filter_map(|name| Layer::named(name).transpose()).collect::<Result<_, _>>()?;
+        if layers.len() > MOST_LAYERS {
+            return Err(Undecodable::Unknown);
+        }
+        Ok(Self { layers, left: at_most })
+    }
+
+    /// Whether bytes pass as they are.
+    #[must_use]
+    pub fn is_identity(&self) -> bool {
+        self.layers.is_empty()
+    }
+
+    /// Takes the next coded bytes and gives what they decode to so far.
+    ///
+    /// # Errors
+    /// [`Undecodable::Damaged`] and [`Undecodable::TooLarge`]; the decoder is of no use afterwards.
+    pub fn push(&mut self, chunk: &[u8]) -> Result<Vec<u8>, Undecodable> {
+        let mut bytes = chunk.to_vec();
+        for layer in &mut self.layers {
+            // No layer may grow past the bound, so that none inside can make memory run out.
+            bytes = layer.push(&bytes, self.left)?;
+        }
+        self.left = self.left.checked_sub(bytes.len()).ok_or(Undecodable::TooLarge)?;
+        Ok(bytes)
+    }
+
+    /// Ends the body.
+    ///
+    /// # Errors
+    /// [`Undecodable::Cut`] when a coding had not ended, [`Undecodable::Damaged`] when its checksum is wrong.
+    pub fn finish(self) -> Result<(), Undecodable> {
+        self.layers.into_iter().try_for_each(Layer::finish)
+    }
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder").field("layers", &self.layers.len()).field("left", &self.left).finish()
+    }
+}
+
+/// Decodes a whole body.
+///
+/// # Errors
+/// See [`Undecodable`].
+pub fn decode(content_encoding: &str, body: &Bytes, at_most: usize) -> Result<Bytes, Undecodable> {
+    let mut decoder = Decoder::new(content_encoding, at_most)?;
+    if decoder.is_identity() {
+        return if body.len() <= at_most { Ok(body.clone()) } else { Err(Undecodable::TooLarge) };
+    }
+    let decoded = decoder.push(body)?;
+    decoder.finish()?;
+    Ok(decoded.into())
+}
+
+/// One coding on its way.
+enum Layer {
+    Gzip(Box<MultiGzDecoder<Sink>>),
+    Deflate(Deflate),
+    Brotli(Box<brotli::DecompressorWriter<Sink>>),
+    Zstd(Zstd),
+}
+
+impl Layer {
+    /// The layer for a coding's name; none for `identity`.
+    fn named(name: &str) -> Result<Option<Self>, Undecodable> {
+        Ok(Some(match name.to_ascii_lowercase().as_str() {
+            "identity" => return Ok(None),
+            "gzip" | "x-gzip" => Self::Gzip(Box::new(MultiGzDecoder::new(Sink::default()))),
+            "deflate" => Self::Deflate(Deflate::default()),
+            "br" => Self::Brotli(Box::new(brotli::DecompressorWriter::new(Sink::default(), 4096))),
+            "zstd" => Self::Zstd(Zstd::new()?),
+            _ => return Err(Undecodable::Unknown),
+        }))
+    }
+
+    fn push(&mut self, coded: &[u8], at_most: usize) -> Result<Vec<u8>, Undecodable> {
+        match self {
+            Self::Gzip(decoder) => {
+                decoder.get_mut().left = at_most;
+                let written = decoder.write_all(coded).and_then(|()| decoder.flush());
+                decoder.get_mut().taken(written)
+            }
+            Self::Deflate(decoder) => decoder.push(coded, at_most),
+            Self::Brotli(decoder) => {
+                decoder.get_mut().left = at_most;
+                let written = decoder.write_all(coded).and_then(|()| decoder.flush());
+                decoder.get_mut().taken(written)
+            }
+            Self::Zstd(decoder) => decoder.push(coded, at_most),
+        }
+    }
+
+    fn finish(self) -> Result<(), Undecodable> {
+        let ended = match self {
+            Self::Gzip(mut decoder) => decoder.try_finish().is_ok(),
+            Self::Deflate(decoder) => decoder.ended,
+            Self::Brotli(mut decoder) => decoder.close().is_ok(),
+            Self::Zstd(decoder) => decoder.between_frames && decoder.begun,
+        };
+        if ended { Ok(()) } else { Err(Undecodable::Cut) }
+    }
+}
+
+/// Where decoders write to: memory, up to a bound.
+#[derive(Default)]
+struct Sink {
+    bytes: Vec<u8>,
+    left: usize,
+    overflowed: bool,
+}
+
+impl Sink {
+    /// What was written, if writing went well.
+    fn taken(&mut self, written: io::Result<()>) -> Result<Vec<u8>, Undecodable> {
+        match written {
+            _ if self.overflowed => Err(Undecodable::TooLarge),
+            Err(_) => Err(Undecodable::Damaged),
+            Ok(()) => Ok(std::mem::take(&mut self.bytes)),
+        }
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(left) = self.left.checked_sub(bytes.len()) else {
+            self.overflowed = true;
+            return Err(io::Error::other("too large"));
+        };
+        self.left = left;
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// `deflate`: zlib as the RFC says, or bare as some servers send it; the first two bytes tell.
+#[derive(Default)]
+struct Deflate {
+    head: Vec<u8>,
+    inner: Option<Decompress>,
+    ended: bool,
+}
+
+impl Deflate {
+    fn push(&mut self, coded: &[u8], at_most: usize) -> Result<Vec<u8>, Undecodable> {
+        if self.inner.is_none() {
+            self.head.extend_from_slice(coded);
+            let [first, second, ..] = self.head[..] else { return Ok(Vec::new()) };
+            let zlib = first & 0x0f == 8 && u16::from_be_bytes([first, second]) % 31 == 0;
+            self.inner = Some(Decompress::new(zlib));
+            let head = std::mem::take(&mut self.head);
+            return self.inflate(&head, at_most);
+        }
+        self.inflate(coded, at_most)
+    }
+
+    fn inflate(&mut self, mut coded: &[u8], at_most: usize) -> Result<Vec<u8>, Undecodable> {
+        let Some(inner) = &mut self.inner else { return Ok(Vec::new()) };
+        let mut out = Vec::new();
+        let mut buffer = [0; 16 << 10];
+        while !self.ended {
+            let (in_before, out_before) = (inner.total_in(), inner.total_out());
+            let status =
+                inner.decompress(coded, &mut buffer, FlushDecompress::None).map_err(|_| Undecodable::Damaged)?;
+            let (taken, given) = (inner.total_in() - in_before, inner.total_out() - out_before);
+            out.extend_from_slice(&buffer[..given as usize]);
+            if out.len() > at_most {
+                return Err(Undecodable::TooLarge);
+            }
+            coded = &coded[taken as usize..];
+            self.ended = status == Status::StreamEnd;
+            if taken == 0 && given == 0 {
+                break;
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// zstd: any number of frames.
+struct Zstd {
+    inner: raw::Decoder<'static>,
+    begun: bool,
+    between_frames: bool,
+}
+
+impl Zstd {
+    fn new() -> Result<Self, Undecodable> {
+        let mut inner = raw::Decoder::new().map_err(|_| Undecodable::Unknown)?;
+        inner.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).map_err(|_| Undecodable::Unknown)?;
+        Ok(Self { inner, begun: false, between_frames: true })
+    }
+
+    fn push(&mut self, coded: &[u8], at_most: usize) -> Result<Vec<u8>, Undecodable> {
+        let mut out = Vec::new();
+        let mut buffer = [0; 16 << 10];
+        let mut input = InBuffer::around(coded);
+        loop {
+            let before = input.pos();
+            let mut output = OutBuffer::around(&mut buffer[..]);
+            if before < coded.len() {
+                if self.between_frames && self.begun {
+                    self.inner.reinit().map_err(|_| Undecodable::Damaged)?;
+                }
+                self.begun = true;
+            }
+            let wanted = self.inner.run(&mut input, &mut output).map_err(|_| Undecodable::Damaged)?;
+            let given = output.pos();
+            out.extend_from_slice(output.as_slice());
+            if out.len() > at_most {
+                return Err(Undecodable::TooLarge);
+            }
+            if input.pos() > before || given > 0 {
+                self.between_frames = wanted == 0;
+            }
+            if input.pos() == coded.len() && given < buffer.len() {
+                return Ok(out);
+            }
+            if input.pos() == before && given == 0 {
+                return Err(Undecodable::Damaged);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::Compression;
+    use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+
+    use super::*;
+
+    const MOST: usize = 1 << 20;
+
+    fn text() -> Vec<u8> {
+        (0..4000).flat_map(|i: u32| format!("data: {{\"n\":{}}}\n\n", i * 7919 % 1000).into_bytes()).collect()
+    }
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn brotli(text: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        brotli::BrotliCompress(&mut &text[..], &mut out, &brotli::enc::BrotliEncoderParams::default()).unwrap();
+        out
+    }
+
+    fn coded() -> Vec<(&'static str, Vec<u8>)> {
+        let text = text();
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
+        zlib.write_all(&text).unwrap();
+        let mut bare = DeflateEncoder::new(Vec::new(), Compression::default());
+        bare.write_all(&text).unwrap();
+        let (first, second) = text.split_at(1000);
+        vec![
+            ("gzip", gzip(&text)),
+            ("X-GZip", [gzip(first), gzip(second)].concat()),
+            ("deflate", zlib.finish().unwrap()),
+            ("deflate", bare.finish().unwrap()),
+            ("br", brotli(&text)),
+            ("zstd", zstd::encode_all(&text[..], 3).unwrap()),
+            ("zstd", [zstd::encode_all(first, 3).unwrap(), zstd::encode_all(second, 3).unwrap()].concat()),
+            ("gzip, br", brotli(&gzip(&text))),
+            ("identity", text),
+        ]
+    }
+
+    #[test]
+    fn every_coding_decodes_in_any_chunks() {
+        for (name, body) in coded() {
+            for size in [1, 7, 1000, body.len()] {
+                let mut decoder = Decoder::new(name, MOST).unwrap();
+                let decoded: Vec<u8> = body.chunks(size).flat_map(|chunk| decoder.push(chunk).unwrap()).collect();
+                assert_eq!(decoded, text(), "{name} in chunks of {size}");
+                assert_eq!(decoder.finish(), Ok(()), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_body_is_known_as_cut() {
+        for (name, body) in coded().into_iter().filter(|(name, _)| *name != "identity") {
+            let near_end = body.len() - 12..body.len();
+            for cut in (1..body.len()).step_by(97).chain(near_end) {
+                let mut decoder = Decoder::new(name, MOST).unwrap();
+                let decoded = decoder.push(&body[..cut]);
+                let ended = decoder.finish();
+                // Between two members or frames, one whole body has ended.
+                let between = decoded.as_ref().is_ok_and(|decoded| decoded.len() == 1000);
+                assert!(decoded.is_err() || ended.is_err() || between, "{name} cut at {cut} of {}", body.len());
+            }
+        }
+    }
+
+    #[test]
+    fn text_arrives_as_soon_as_the_coder_flushed_it() {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        let mut decoder = Decoder::new("gzip", MOST).unwrap();
+        for event in ["data: one\n\n", "data: two\n\n"] {
+            encoder.write_all(event.as_bytes()).unwrap();
+            encoder.flush().unwrap();
+            let chunk = std::mem::take(encoder.get_mut());
+            assert_eq!(decoder.push(&chunk).unwrap(), event.as_bytes());
+        }
+    }
+
+    #[test]
+    fn nothing_grows_past_its_bound() {
+        let bomb = vec![0; 8 << 20];
+        for (name, body) in [
+            ("gzip", gzip(&bomb)),
+            ("br", brotli(&bomb)),
+            ("zstd", zstd::encode_all(&bomb[..], 3).unwrap()),
+            ("gzip, gzip", gzip(&gzip(&bomb))),
+        ] {
+            assert_eq!(decode(name, &body.into(), 1 << 16), Err(Undecodable::TooLarge), "{name}");
+        }
+    }
+
+    #[test]
+    fn damage_and_unknown_codings_are_told_apart() {
+        assert_eq!(Decoder::new("compress", MOST).err(), Some(Undecodable::Unknown));
+        assert_eq!(Decoder::new("gzip,gzip,gzip,gzip,gzip", MOST).err(), Some(Undecodable::Unknown));
+        for name in ["gzip", "br", "zstd", "deflate"] {
+            assert!(decode(name, &Bytes::from_static(b"this was never compressed at all"), MOST).is_err(), "{name}");
+        }
+    }
+}
