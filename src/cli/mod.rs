@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod check_config;
+pub mod demo;
 pub mod exit;
 pub mod http;
 pub mod serve;
@@ -155,7 +156,7 @@ fn perform(command: Command) -> Result<(), Exit> {
                 Ok(())
             }
             Command::Serve { config, .. } => serve::run(config).await,
-            Command::Demo { .. } => Ok(()),
+            Command::Demo { once } => demo::run(once).await,
             Command::Setup { .. } => Ok(()),
             Command::CheckConfig { file } => check_config::check(&file),
             Command::Stats { server } => admin::stats(&server).await,
