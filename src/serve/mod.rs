@@ -97,6 +97,13 @@ pub fn admin(shared: Shared) -> Router {
         .route("/metrics", get(admin::stats::metrics))
         .route("/admin/v1/stats", get(admin::stats::stats))
         .route("/admin/v1/upstreams", get(admin::stats::upstreams))
+        .route("/admin/v1/entries", get(admin::entries::list))
+        .route("/admin/v1/entries/{id}", get(admin::entries::one).delete(admin::entries::drop_one))
+        .route("/admin/v1/purge", post(admin::entries::purge))
+        .route("/admin/v1/feedback", post(admin::entries::feedback))
+        .route("/admin/v1/explain", post(admin::explain::explain))
+        .route("/admin/v1/models", get(admin::models::list))
+        .route("/admin/v1/models/bump", post(admin::models::bump))
         .route("/admin/v1/reload", post(admin::reload))
         .route("/admin/v1/openapi.json", get(admin::openapi))
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), auth::operator));

@@ -1,5 +1,8 @@
 //! The admin API: one short handler for each call, errors as `{"error": {"message": ...}}`.
 
+pub(super) mod entries;
+pub(super) mod explain;
+pub(super) mod models;
 pub(super) mod stats;
 
 use async_trait::async_trait;
@@ -12,6 +15,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Shared;
+use crate::cache::PurgeError;
+use crate::store::StoreError;
 
 /// Applies the configuration file anew.
 #[async_trait]
@@ -52,6 +57,23 @@ impl Fault {
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         (self.status, Json(json!({ "error": { "message": self.message } }))).into_response()
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "an admin call failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    }
+}
+
+impl From<PurgeError> for Fault {
+    fn from(error: PurgeError) -> Self {
+        match error {
+            PurgeError::Empty => Self::bad_request(error.to_string()),
+            PurgeError::Embedding(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+            PurgeError::Store(error) => error.into(),
+        }
     }
 }
 

@@ -13,8 +13,12 @@ use crate::upstream::UpstreamHealth;
 /// `GET /admin/v1/stats`.
 pub(in crate::serve) async fn stats(State(shared): State<Shared>) -> Json<Value> {
     let parts = shared.load();
-    let stats = parts.telemetry.stats(parts.clock.now());
-    Json(json!(stats))
+    let mut stats = json!(parts.telemetry.stats(parts.clock.now()));
+    let census = parts.engine.census();
+    stats["entries"] = json!(census.entries);
+    stats["bytes"] = json!(census.bytes);
+    stats["cache"] = json!(census);
+    Json(stats)
 }
 
 /// `GET /admin/v1/upstreams`.
@@ -31,7 +35,16 @@ pub(in crate::serve) async fn metrics(State(shared): State<Shared>) -> impl Into
 
 #[expect(clippy::cast_precision_loss, reason = "gauges are for people")]
 fn gauges(parts: &Parts) -> Vec<Gauge> {
-    let mut gauges = Vec::new();
+    let census = parts.engine.census();
+    let plain = |name, help, value| Gauge { name, help, labels: Vec::new(), value };
+    let mut gauges = vec![
+        plain("entries", "Entries kept", census.entries as f64),
+        plain("entry_bytes", "Their bytes, approximately", census.bytes as f64),
+        plain("hot_bytes", "Bytes of entries held in memory whole", census.hot_bytes as f64),
+        plain("flights", "Upstream calls that identical requests may join", census.flights as f64),
+        plain("vectors", "Vectors that a search can find", census.index.vectors as f64),
+        plain("embedder_up", "Whether there is an embedder", f64::from(u8::from(census.embedder))),
+    ];
     for upstream in parts.upstreams.health() {
         let mut add = |name, help, value| {
             gauges.push(Gauge { name, help, labels: vec![("upstream".to_owned(), upstream.name.clone())], value });
