@@ -1,13 +1,14 @@
 //! Looking at entries, and dropping them.
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::Shared;
-use super::Fault;
+use super::{Fault, Told};
 use crate::cache::{Filter, Listed, Purged};
 use crate::domain::{Entry, EntryId, Namespace, Tag, TenantId, Usage};
 
@@ -31,8 +32,9 @@ const LARGEST_PAGE: usize = 1000;
 /// `GET /admin/v1/entries`.
 pub(in crate::serve) async fn list(
     State(shared): State<Shared>,
-    Query(page): Query<Page>,
+    page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<Value>, Fault> {
+    let Query(page) = page.map_err(|fault| Fault::bad_request(fault.body_text()))?;
     let Page { model, upstream, namespace, tag, tenant, limit, cursor } = page;
     let filter = Filter { model, upstream, namespace, tag, tenant, ..Filter::default() };
     let limit = limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
@@ -64,7 +66,7 @@ pub(in crate::serve) async fn drop_one(
 /// `POST /admin/v1/purge`.
 pub(in crate::serve) async fn purge(
     State(shared): State<Shared>,
-    Json(mut body): Json<Value>,
+    Told(mut body): Told<Value>,
 ) -> Result<Json<Value>, Fault> {
     let dry_run = match body.as_object_mut().and_then(|body| body.remove("dry_run")) {
         None => true,
@@ -95,7 +97,7 @@ enum Verdict {
 /// `POST /admin/v1/feedback`.
 pub(in crate::serve) async fn feedback(
     State(shared): State<Shared>,
-    Json(feedback): Json<Feedback>,
+    Told(feedback): Told<Feedback>,
 ) -> Result<Json<Value>, Fault> {
     let Feedback { entry, verdict: Verdict::Wrong, asker } = feedback;
     let engine = &shared.load_full().engine;

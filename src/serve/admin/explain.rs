@@ -15,6 +15,8 @@ use super::Fault;
 use super::entries::View;
 use crate::cache::{Considered, Explanation};
 use crate::domain::{Asked, Cause, Match, Outcome, Query, Surface};
+use crate::policy::guard::Objection;
+use crate::policy::judge::Finding;
 use crate::wire;
 
 /// Names the path that the request would go to; without it every surface that understands the body is tried.
@@ -109,17 +111,26 @@ fn view(surface: Surface, explanation: &Explanation) -> Value {
 }
 
 fn considered(candidate: &Considered, served: Option<&(Arc<crate::domain::Entry>, Match)>) -> Value {
-    let Considered { entry, similarity, vetoes, against } = candidate;
+    let Considered { entry, similarity, against, finding } = candidate;
     let verdict = match against {
         Some(reason) => reason.as_str(),
         None if served.is_some_and(|(chosen, _)| chosen.id() == entry.id()) => "served",
         None => "would do",
     };
+    let vetoes = finding.as_ref().map_or(&[][..], |finding| &finding.vetoes);
     json!({
         "entry": entry.id(),
         "prompt": entry.prompt,
         "similarity": similarity,
         "vetoes": vetoes.iter().map(|veto| veto.as_str()).collect::<Vec<_>>(),
+        "objections": finding.as_ref().map_or_else(Vec::new, objections),
+        "features": finding.as_ref().and_then(|finding| finding.features),
         "verdict": verdict,
     })
+}
+
+/// What differs, veto by veto, in the words of both prompts.
+fn objections(finding: &Finding) -> Vec<Value> {
+    let said = |objection: &Objection| json!({ "veto": objection.veto.as_str(), "differs": objection.detail });
+    finding.objections.iter().map(said).collect()
 }

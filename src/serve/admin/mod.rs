@@ -7,11 +7,13 @@ pub(super) mod stats;
 
 use async_trait::async_trait;
 use axum::Json;
-use axum::extract::State;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request, State};
 use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::Shared;
@@ -74,6 +76,19 @@ impl From<PurgeError> for Fault {
             PurgeError::Embedding(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
             PurgeError::Store(error) => error.into(),
         }
+    }
+}
+
+/// A JSON body, whatever its `content-type` says: `curl -d` says it is a form.
+#[derive(Debug)]
+pub(super) struct Told<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Told<T> {
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Fault> {
+        let body = Bytes::from_request(request, state).await.map_err(|fault| Fault::bad_request(fault.body_text()))?;
+        serde_json::from_slice(&body).map(Self).map_err(|fault| Fault::bad_request(fault.to_string()))
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::Shared;
-use super::Fault;
+use super::{Fault, Told};
 use crate::cache::Epoch;
 use crate::domain::{Model, Timestamp};
 
@@ -43,7 +43,7 @@ pub(in crate::serve) struct Bump {
 }
 
 /// `POST /admin/v1/models/bump`.
-pub(in crate::serve) async fn bump(State(shared): State<Shared>, Json(bump): Json<Bump>) -> Result<Json<Value>, Fault> {
+pub(in crate::serve) async fn bump(State(shared): State<Shared>, Told(bump): Told<Bump>) -> Result<Json<Value>, Fault> {
     let parts = shared.load_full();
     let Bump { upstream, model } = bump;
     if !parts.upstreams.health().iter().any(|known| *known.name == *upstream) {

@@ -94,11 +94,11 @@ fn configuration(folder: &Path, upstreams: &[Upstream], mode: &str, token: Optio
     let token = token.map_or_else(String::new, |token| format!("token = \"{token}\"\n"));
     section("admin", format!("listen = \"127.0.0.1:0\"\n{token}"));
     section("store", format!("path = {:?}\n", folder.join("data")));
-    section("cache", format!("mode = \"{mode}\"\n"));
+    section("cache", format!("mode = \"{mode}\"\njitter = 0.0\n"));
     // What the harness must set stands in the test's own sections too.
     let own = own
         .replace("[server]\n", "[server]\nlisten = \"127.0.0.1:0\"\n")
-        .replace("[cache]\n", &format!("[cache]\nmode = \"{mode}\"\n"));
+        .replace("[cache]\n", &format!("[cache]\nmode = \"{mode}\"\njitter = 0.0\n"));
     text.push_str(&own);
     for upstream in upstreams {
         let address = upstream.address.expect("it was started");
@@ -176,6 +176,11 @@ impl TestApp {
     /// A `DELETE` to the admin listener.
     pub fn admin_delete(&self, path: &str) -> Ask {
         self.authorised(self.client.request("DELETE", &self.admin_url(path), bytes::Bytes::new()))
+    }
+
+    /// Any call to the admin listener, with an empty body.
+    pub fn admin_send(&self, method: &str, path: &str) -> Ask {
+        self.authorised(self.client.request(&method.to_uppercase(), &self.admin_url(path), bytes::Bytes::new()))
     }
 
     /// A `GET` to the admin listener without the token.
