@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::engine::{Engine, Versioned};
 use super::lookup::Asking;
 use super::search::Reading;
+use super::settings::WhenUnsure;
 use crate::domain::{Cause, Directives, Entry, EntryId, Match, Outcome, Query, Reason, Target, Version};
 use crate::policy::admit::{Admission, admit};
 use crate::policy::judge::Finding;
@@ -132,6 +133,9 @@ impl Asking<'_> {
             }
         } else if let Err(cause) = told.semantic {
             told.reason = told.reason.or(Some(cause.into()));
+        }
+        if self.unsure == Some(WhenUnsure::Bypass) {
+            (told.outcome, told.reason, told.served) = (Outcome::Miss, Some(Cause::VersionUnknown.into()), None);
         }
         if let Err(cause) = told.read {
             // What would have been found is still told, but nothing of it is served.

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use proptest::prelude::*;
 
 use super::house::{Ask, House, STREAMED, ask, ended, head, said, settings, text};
 use crate::cache::{Broken, Followed, Follower, Settings, Ticket};
@@ -233,4 +235,93 @@ async fn an_answer_too_large_to_hold_can_no_longer_be_joined() {
     let _own = house.miss(&question).await;
     let filled = ticket.fill(question.filling("fourfourfour")).await;
     assert_eq!(filled.err(), Some(Cause::AnswerTooLarge));
+}
+
+#[tokio::test]
+async fn a_finished_flight_leaves_its_entry_behind_even_for_who_looked_before() {
+    let house = House::open().await;
+    let question = streamed();
+    house.versions.tell(&question.targets[0], "sha256:one");
+    let mut tasks = tokio::task::JoinSet::new();
+    let house = std::sync::Arc::new(house);
+    for _ in 0..100 {
+        let (house, question) = (house.clone(), question.clone());
+        tasks.spawn(async move {
+            match house.lookup(&question).await {
+                crate::cache::Lookup::Miss(ticket) => {
+                    ticket.fill(question.filling("Shakespeare")).await.unwrap();
+                    1
+                }
+                _ => 0,
+            }
+        });
+    }
+    assert_eq!(tasks.join_all().await.into_iter().sum::<usize>(), 1);
+}
+
+/// What may happen to a flight, in any order.
+#[derive(Debug, Clone)]
+enum Event {
+    Join,
+    Leave(usize),
+    Read(usize),
+    Chunk(u8),
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        Just(Event::Join),
+        (0..8_usize).prop_map(Event::Leave),
+        (0..8_usize).prop_map(Event::Read),
+        (1..5_u8).prop_map(Event::Chunk),
+    ];
+    prop::collection::vec(event, 0..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn every_reader_sees_the_same_bytes_however_all_of_them_come_and_go(events in events(), whole in any::<bool>()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let house = House::open().await;
+            let question = streamed();
+            let mut ticket = opened(&house, &question).await;
+            let mut readers: Vec<(Follower, Vec<u8>)> = Vec::new();
+            let mut sent = Vec::new();
+            for event in events {
+                match event {
+                    Event::Join => readers.push((house.join(&question).await, Vec::new())),
+                    Event::Leave(i) if i < readers.len() => drop(readers.swap_remove(i)),
+                    Event::Read(i) if i < readers.len() => {
+                        if let Some(Some(Ok(bytes))) = readers[i].0.next().now_or_never() {
+                            readers[i].1.extend_from_slice(&bytes);
+                        }
+                    }
+                    Event::Chunk(size) => {
+                        let bytes = vec![size; usize::from(size)];
+                        sent.extend_from_slice(&bytes);
+                        ticket.chunk(bytes.into()).await;
+                    }
+                    Event::Leave(_) | Event::Read(_) => {}
+                }
+            }
+            if whole {
+                ticket.fill(question.filling("an answer")).await.unwrap();
+            } else {
+                drop(ticket);
+            }
+            for (mut reader, mut seen) in readers {
+                let end = loop {
+                    match reader.next().await {
+                        Some(Ok(bytes)) => seen.extend_from_slice(&bytes),
+                        end => break end,
+                    }
+                };
+                assert_eq!(seen, sent);
+                assert_eq!(end, if whole { None } else { Some(Err(Broken)) });
+            }
+        });
+    }
 }

@@ -1,9 +1,11 @@
 //! Which build of a model answered.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::house::{House, ask, said, settings, text};
-use crate::cache::{Source, WhenUnsure};
+use crate::cache::{Followed, Lookup, Source, WhenUnsure};
 use crate::domain::{Cause, Version};
 use crate::upstream::VersionSink;
 
@@ -134,4 +136,54 @@ async fn word_from_the_upstream_ends_the_doubt() {
         tokio::task::yield_now().await;
     }
     assert_eq!(said(&house.lookup(&question).await), ("HIT", None));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_clients_see_nothing_of_the_old_version_once_the_new_one_was_seen() {
+    const FLIPS: usize = 20;
+    let house = Arc::new(House::open().await);
+    let question = ask("Who wrote Hamlet?");
+    house.versions.tell(&question.targets[0], "0");
+    let seen = Arc::new(AtomicUsize::new(0));
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..200 {
+        let (house, question, seen) = (house.clone(), question.clone(), seen.clone());
+        clients.spawn(async move {
+            let mut hits = 0;
+            loop {
+                let before = seen.load(Ordering::SeqCst);
+                let entry = match house.lookup(&question).await {
+                    Lookup::Hit(hit) => Some(hit.entry),
+                    Lookup::Miss(ticket) => {
+                        tokio::task::yield_now().await;
+                        ticket.fill(question.filling("Shakespeare")).await.ok()
+                    }
+                    Lookup::Join(mut follower) => match follower.begin().await {
+                        Followed::Whole(entry) => Some(entry),
+                        Followed::Live(..) | Followed::Failed => None,
+                    },
+                    other => panic!("{:?}", said(&other)),
+                };
+                if let Some(entry) = entry {
+                    let version: usize = entry.answerer.version.0.parse().unwrap();
+                    assert!(version >= before, "{version} was served after {before} had been seen");
+                    hits += 1;
+                }
+                if before == FLIPS {
+                    return hits;
+                }
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+    for flip in 1..=FLIPS {
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        house.versions.tell(&question.targets[0], &flip.to_string());
+        house.engine.seen(&question.targets[0].model, &Version(flip.to_string().into())).await;
+        seen.store(flip, Ordering::SeqCst);
+    }
+    let hits: usize = clients.join_all().await.into_iter().sum();
+    assert!(hits > 0);
 }
