@@ -20,11 +20,12 @@ use crate::access::Tenants;
 use crate::cache::{self, Engine};
 use crate::config::Config;
 use crate::domain::{Clock, Mode, Secret, SystemClock};
-use crate::index::{self, Partitions};
+use crate::index::Partitions;
 use crate::serve::{self, Listener, Reload};
 use crate::store::{self, DiskStore, Ledger, StoreError};
 use crate::telemetry::Telemetry;
 use crate::upstream::{Fleet, NoTransport};
+use embedder::Bringer;
 use live::LiveUpstreams;
 use probe::Parts;
 use reload::Reloader;
@@ -86,13 +87,12 @@ pub async fn start_at(config: Config, file: Option<PathBuf>, clock: Arc<dyn Cloc
     let secret = installation_secret(&*store).await?;
     let upstreams = Arc::new(LiveUpstreams::new(Fleet::new(&config.upstream, &config.route)?));
     let telemetry = Arc::new(Telemetry::new(clock.now()));
-    let index = Arc::new(Partitions::new(index::Settings::default()));
 
     let engine = Engine::open(
         cache::Parts {
             store: store.clone(),
             ledger: store.clone(),
-            index: index.clone(),
+            index: Arc::new(Partitions::new(config.semantic.index())),
             versions: upstreams.clone(),
             clock: clock.clone(),
             secret: secret.clone(),
@@ -102,15 +102,15 @@ pub async fn start_at(config: Config, file: Option<PathBuf>, clock: Arc<dyn Cloc
         config.engine(),
     )
     .await;
-    let embedding = embedder::Status::default();
+    let embedder = Bringer::new(engine.clone(), tasks.clone(), stop.clone());
     if config.cache.mode == Mode::Semantic {
-        embedder::provide(&config.semantic.embed(), &engine, &embedding, &tasks).await;
+        embedder.bring(&config.semantic.embed()).await;
     }
     upstreams.watch(config.versions.poll.0, &engine, &tasks, &stop);
 
     let (app, app_address) = bind(config.server.listen, &config.server).await?;
     let (admin, admin_address) = bind(config.admin.listen, &config.server).await?;
-    let reloader = Arc::new(Reloader::new(file, config.clone(), engine.clone(), upstreams.clone()));
+    let reloader = Arc::new(Reloader::new(file, config.clone(), engine.clone(), upstreams.clone(), embedder.clone()));
     let shared: serve::Shared = Arc::new(ArcSwap::from_pointee(serve::Parts {
         engine: engine.clone(),
         upstreams,
@@ -119,7 +119,7 @@ pub async fn start_at(config: Config, file: Option<PathBuf>, clock: Arc<dyn Cloc
         clock,
         tasks: tasks.clone(),
         stop: stop.clone(),
-        probe: Arc::new(Parts { store: store.clone(), embedding, index }),
+        probe: Arc::new(Parts { store: store.clone(), embedder, engine: engine.clone() }),
         reload: Some(reloader.clone() as Arc<dyn Reload>),
         key_headers: config.server.extra_key_headers(),
         settings: config.server,

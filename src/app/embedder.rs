@@ -3,20 +3,25 @@
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cache::Engine;
 use crate::embed::{self, OpenError, Progress, Settings};
 
-/// How the embedder is doing, for `/readyz`.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Status(Arc<RwLock<Standing>>);
+/// Brings the embedder, and says how that is going.
+#[derive(Debug, Clone)]
+pub(super) struct Bringer {
+    engine: Arc<Engine>,
+    standing: Arc<RwLock<Standing>>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
 
 /// What can be said of the embedder.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Standing {
     /// The configuration wants none.
-    #[default]
     Unwanted,
     /// It is being fetched or loaded.
     Starting,
@@ -26,42 +31,52 @@ pub(super) enum Standing {
     Missing(String),
 }
 
-impl Status {
-    pub(super) fn get(&self) -> Standing {
-        self.0.read().clone()
+impl Bringer {
+    pub(super) fn new(engine: Arc<Engine>, tasks: TaskTracker, stop: CancellationToken) -> Self {
+        Self { engine, standing: Arc::new(RwLock::new(Standing::Unwanted)), tasks, stop }
     }
 
-    fn set(&self, standing: Standing) {
-        *self.0.write() = standing;
+    pub(super) fn standing(&self) -> Standing {
+        self.standing.read().clone()
     }
-}
 
-/// Opens the embedder and hands it to the engine. What lies ready is loaded before this returns, so that the first
-/// request already finds both tiers; what must be fetched comes later, in the background.
-pub(super) async fn provide(settings: &Settings, engine: &Arc<Engine>, status: &Status, tasks: &TaskTracker) {
-    status.set(Standing::Starting);
-    let here = Settings { offline: true, ..settings.clone() };
-    let outcome = embed::open(&here, Progress::Logged).await;
-    if settings.offline || !matches!(outcome, Err(OpenError::Missing { .. })) {
-        return settle(outcome, engine, status);
-    }
-    tracing::info!("fetching ONNX Runtime and the embedding model; until they are here, matching is by equality only");
-    let (settings, engine, status) = (settings.clone(), engine.clone(), status.clone());
-    tasks.spawn(async move {
-        let outcome = embed::open(&settings, Progress::Logged).await;
-        settle(outcome, &engine, &status);
-    });
-}
-
-fn settle(outcome: Result<Arc<dyn embed::Embedder>, OpenError>, engine: &Arc<Engine>, status: &Status) {
-    match outcome {
-        Ok(embedder) => {
-            status.set(Standing::Ready(embedder.space().id.0.to_string()));
-            engine.set_embedder(Some(embedder));
+    /// Opens the embedder and hands it to the engine, unless one is there or on its way. What lies ready is loaded
+    /// before this returns, so that the first request already finds both tiers; what must be fetched comes later, in
+    /// the background.
+    pub(super) async fn bring(&self, settings: &Settings) {
+        {
+            let mut standing = self.standing.write();
+            if matches!(*standing, Standing::Starting | Standing::Ready(_)) {
+                return;
+            }
+            *standing = Standing::Starting;
         }
-        Err(error) => {
-            tracing::warn!(%error, "there is no embedder: matching is by equality only");
-            status.set(Standing::Missing(error.to_string()));
+        let here = Settings { offline: true, ..settings.clone() };
+        let outcome = embed::open(&here, Progress::Logged).await;
+        if settings.offline || !matches!(outcome, Err(OpenError::Missing { .. })) {
+            return self.settle(outcome);
         }
+        tracing::info!("fetching the embedder's parts; until they are here, matching is by equality only");
+        let (bringer, settings) = (self.clone(), settings.clone());
+        self.tasks.spawn(async move {
+            tokio::select! {
+                outcome = embed::open(&settings, Progress::Logged) => bringer.settle(outcome),
+                () = bringer.stop.cancelled() => {}
+            }
+        });
+    }
+
+    fn settle(&self, outcome: Result<Arc<dyn embed::Embedder>, OpenError>) {
+        *self.standing.write() = match outcome {
+            Ok(embedder) => {
+                let space = embedder.space().id.0.to_string();
+                self.engine.set_embedder(Some(embedder));
+                Standing::Ready(space)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "there is no embedder: matching is by equality only");
+                Standing::Missing(error.to_string())
+            }
+        };
     }
 }

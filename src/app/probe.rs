@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::embedder::{Standing, Status};
-use crate::index::{Partitions, VectorIndex};
+use super::embedder::{Bringer, Standing};
+use crate::cache::Engine;
 use crate::serve::{PartState, Probe, Readiness};
 use crate::store::DiskStore;
 
@@ -11,8 +11,8 @@ use crate::store::DiskStore;
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) store: Arc<DiskStore>,
-    pub(super) embedding: Status,
-    pub(super) index: Arc<Partitions>,
+    pub(super) embedder: Bringer,
+    pub(super) engine: Arc<Engine>,
 }
 
 impl Probe for Parts {
@@ -23,7 +23,7 @@ impl Probe for Parts {
     }
 
     fn embedder(&self) -> PartState {
-        let (state, detail) = match self.embedding.get() {
+        let (state, detail) = match self.embedder.standing() {
             Standing::Unwanted => (Readiness::Off, "cache.mode asks for none".to_owned()),
             Standing::Starting => (Readiness::Starting, "being fetched or loaded".to_owned()),
             Standing::Ready(space) => (Readiness::Ready, space),
@@ -33,8 +33,14 @@ impl Probe for Parts {
     }
 
     fn index(&self) -> PartState {
-        let census = self.index.census();
-        let detail = format!("{} vectors in {} scopes", census.vectors, census.partitions);
-        PartState { state: Readiness::Ready, detail }
+        let census = self.engine.census();
+        let (vectors, scopes) = (census.index.vectors, census.index.partitions);
+        match (census.warm, census.to_embed) {
+            (true, 0) => PartState { state: Readiness::Ready, detail: format!("{vectors} vectors in {scopes} scopes") },
+            (true, left) => PartState { state: Readiness::Starting, detail: format!("{left} entries to embed anew") },
+            (false, _) => {
+                PartState { state: Readiness::Starting, detail: format!("{} entries loaded so far", census.loaded) }
+            }
+        }
     }
 }

@@ -7,9 +7,11 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
+use super::embedder::Bringer;
 use super::live::LiveUpstreams;
 use crate::cache::Engine;
 use crate::config::{self, Config};
+use crate::domain::Mode;
 use crate::serve::{self, Reload, Reloaded};
 use crate::upstream::Fleet;
 
@@ -19,6 +21,7 @@ pub(super) struct Reloader {
     current: Mutex<Config>,
     engine: Arc<Engine>,
     upstreams: Arc<LiveUpstreams>,
+    embedder: Bringer,
     /// Weak, since the parts hold the reloader: a cycle would keep the data folder locked after a shutdown.
     shared: OnceLock<Weak<ArcSwap<serve::Parts>>>,
 }
@@ -29,8 +32,9 @@ impl Reloader {
         current: Config,
         engine: Arc<Engine>,
         upstreams: Arc<LiveUpstreams>,
+        embedder: Bringer,
     ) -> Self {
-        Self { file, current: Mutex::new(current), engine, upstreams, shared: OnceLock::new() }
+        Self { file, current: Mutex::new(current), engine, upstreams, embedder, shared: OnceLock::new() }
     }
 
     /// Names the parts that a reload replaces.
@@ -67,7 +71,12 @@ impl Reload for Reloader {
     async fn reload(&self) -> Result<Reloaded, String> {
         let file = self.file.as_deref().ok_or("the server was started without a configuration file")?;
         let wished = config::load(Some(file)).map_err(|error| error.to_string())?;
-        self.apply(wished)
+        let embed = (wished.cache.mode == Mode::Semantic).then(|| wished.semantic.embed());
+        let done = self.apply(wished)?;
+        if let Some(settings) = embed {
+            self.embedder.bring(&settings).await;
+        }
+        Ok(done)
     }
 }
 

@@ -149,7 +149,7 @@ fn perform(command: Command) -> Result<(), Exit> {
         .enable_all()
         .build()
         .map_err(|error| Exit::new(Failure::Software, error))?;
-    runtime.block_on(async {
+    let end = runtime.block_on(async {
         match command {
             Command::Serve { print_default_config: true, .. } => {
                 print!("{}", crate::config::DEFAULT_FILE);
@@ -168,5 +168,8 @@ fn perform(command: Command) -> Result<(), Exit> {
             Command::Import { server, file } => admin::load(&server, "import", &file).await,
             Command::Warm { server, file } => admin::load(&server, "warm", &file).await,
         }
-    })
+    });
+    // A download that nobody waits for any more must not hold the process.
+    runtime.shutdown_background();
+    end
 }

@@ -9,6 +9,7 @@ use crate::access::Share;
 use crate::cache::{self, WhenUnsure};
 use crate::domain::{Lasting, Mode, Size};
 use crate::embed::{self, Precision};
+use crate::index;
 use crate::policy::{admit, freshness, judge, retain};
 use crate::upstream::VersionSettings;
 
@@ -103,6 +104,7 @@ pub struct Semantic {
     pub offline: bool,
     pub min_similarity: f32,
     pub candidates: usize,
+    pub scan_up_to: usize,
 }
 
 impl Default for Semantic {
@@ -123,6 +125,7 @@ impl Default for Semantic {
             offline,
             min_similarity,
             candidates: cache::Settings::default().candidates,
+            scan_up_to: index::Settings::default().scan_up_to,
         }
     }
 }
@@ -143,6 +146,12 @@ impl Semantic {
             home: self.home.clone(),
             offline: self.offline,
         }
+    }
+
+    /// The part that says how near vectors are found.
+    #[must_use]
+    pub fn index(&self) -> index::Settings {
+        index::Settings { scan_up_to: self.scan_up_to }
     }
 
     /// The part that says when two prompts ask the same thing.

@@ -1,5 +1,7 @@
 //! The log: lines on standard error, as text or as JSON. Prompts, bodies and credentials are never in it.
 
+use std::io::IsTerminal;
+
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
@@ -38,7 +40,10 @@ impl Default for Settings {
 pub fn start_logging(settings: &Settings) -> Result<(), String> {
     let wished = std::env::var("RUST_LOG").unwrap_or_else(|_| settings.filter.clone());
     let filter = EnvFilter::try_new(wished).map_err(|fault| fault.to_string())?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     // Fails only if a subscriber is already there, which is then the one wanted.
     let _ = match settings.format {
         Format::Text => lines.try_init(),
