@@ -50,18 +50,28 @@ impl<'a> Document<'a> {
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Faults> {
         let mut root = self.root.clone();
         let mut faults = Vec::new();
+        let mut taken: Vec<Vec<Step>> = Vec::new();
         loop {
             let error = match T::deserialize(Deserializer::from(root.clone())) {
                 Ok(value) if faults.is_empty() => return Ok(value),
                 Ok(_) => return Err(Faults(faults)),
                 Err(error) => error,
             };
-            let path = error.span().and_then(|span| locate(root.get_ref(), &span));
-            faults.push(self.fault(&error));
-            let taken_out = path.is_some_and(|path| take_out(root.get_mut(), &path));
-            if !taken_out || faults.len() >= MOST_FAULTS {
+            let path = error.span().and_then(|span| locate(root.get_ref(), &span)).unwrap_or_default();
+            // A required key that was faulty, and so was taken out, is missing now: no fault of its own.
+            let follows = taken.iter().any(|gone| match gone.split_last() {
+                Some((Step::Key(name), table)) => {
+                    table == path && error.message().starts_with(&format!("missing field `{name}`"))
+                }
+                _ => false,
+            });
+            if !follows {
+                faults.push(self.fault(&error));
+            }
+            if !take_out(root.get_mut(), &path) || faults.len() >= MOST_FAULTS {
                 return Err(Faults(faults));
             }
+            taken.push(path);
         }
     }
 
