@@ -4,6 +4,8 @@
 //! Inputs `input_ids`, `attention_mask` and `token_type_ids`, `[batch, sequence]` each; output `last_hidden_state`,
 //! `[batch, sequence, hidden]`. Pooling is the reader's affair.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 use super::format::AttributeProto;
@@ -72,7 +74,7 @@ pub(super) fn encoder(config: &Config, weights: &Weights<'_>, precision: Precisi
         hidden = writer.feed_forward(&name, &hidden)?;
     }
     let inputs = ["input_ids", "attention_mask", "token_type_ids"];
-    Ok(writer.graph.finish(&inputs, &hidden, "last_hidden_state", config.hidden_size))
+    Ok(writer.graph.finish(&inputs, &hidden.value, "last_hidden_state", config.hidden_size))
 }
 
 /// A graph being written, with what it is written from.
@@ -97,7 +99,7 @@ impl Writer<'_> {
     }
 
     /// Token, type and position embeddings, summed and normalised.
-    fn embeddings(&mut self) -> Result<Value, ExportError> {
+    fn embeddings(&mut self) -> Result<Hidden, ExportError> {
         let words = self.words()?;
         let types = self.table("embeddings.token_type_embeddings.weight")?;
         let types = self.graph.node("Gather", &[&types, "token_type_ids"], vec![]);
@@ -139,7 +141,7 @@ impl Writer<'_> {
     }
 
     /// Multi-head self-attention, its output projection, the residual and its normalisation.
-    fn attention(&mut self, name: &str, hidden: &str, mask: &str) -> Result<Value, ExportError> {
+    fn attention(&mut self, name: &str, hidden: &Hidden, mask: &str) -> Result<Hidden, ExportError> {
         let Config { hidden_size: width, num_attention_heads: heads, .. } = *self.config;
         let head = width / heads;
 
@@ -152,7 +154,7 @@ impl Writer<'_> {
             let name = format!("{name}.self.{part}");
             joined.append(&Linear::read(self.weights, &name, width, width)?, factor);
         }
-        let all = self.linear(&format!("{name}.self"), hidden, &joined);
+        let all = self.linear(&format!("{name}.self"), &hidden.value, &joined, Some(&hidden.spread));
         let [queries, keys, values] = self.graph.nodes("Split", &[&all], vec![AttributeProto::int("axis", -1)]);
 
         let by_head = self.graph.integers(&format!("{name}.by_head"), &[0, 0, signed(heads), signed(head)]);
@@ -175,23 +177,25 @@ impl Writer<'_> {
         let output = format!("{name}.output");
         let dense = format!("{output}.dense");
         let projection = Linear::read(self.weights, &dense, width, width)?;
-        let projected = self.linear(&dense, &context, &projection);
-        let sum = self.graph.node("Add", &[&projected, hidden], vec![]);
+        let projected = self.linear(&dense, &context, &projection, None);
+        let sum = self.graph.node("Add", &[&projected, &hidden.value], vec![]);
         self.layer_norm(&format!("{output}.LayerNorm"), &sum)
     }
 
-    /// The two-layer perceptron with the exact (erf) GELU, the residual and its normalisation.
-    fn feed_forward(&mut self, name: &str, hidden: &str) -> Result<Value, ExportError> {
+    /// The two-layer perceptron with the exact (erf) GELU, the residual and its normalisation. The second layer is
+    /// never quantised: what the GELU lets through spans too wide a range for eight bits, and this one layer made
+    /// two thirds of the error (`docs/decisions/001-embedding-precision.md`).
+    fn feed_forward(&mut self, name: &str, hidden: &Hidden) -> Result<Hidden, ExportError> {
         let Config { hidden_size: width, intermediate_size: wide, .. } = *self.config;
         let widen = format!("{name}.intermediate.dense");
         let narrow = format!("{name}.output.dense");
 
         let layer = Linear::read(self.weights, &widen, width, wide)?;
-        let inner = self.linear(&widen, hidden, &layer);
+        let inner = self.linear(&widen, &hidden.value, &layer, Some(&hidden.spread));
         let inner = self.gelu(name, &inner);
         let layer = Linear::read(self.weights, &narrow, wide, width)?;
-        let outer = self.linear(&narrow, &inner, &layer);
-        let sum = self.graph.node("Add", &[&outer, hidden], vec![]);
+        let outer = self.dense(&narrow, &inner, &layer);
+        let sum = self.graph.node("Add", &[&outer, &hidden.value], vec![]);
         self.layer_norm(&format!("{name}.output.LayerNorm"), &sum)
     }
 
@@ -207,39 +211,71 @@ impl Writer<'_> {
         self.graph.node("Mul", &[&product, &half], vec![])
     }
 
-    fn layer_norm(&mut self, name: &str, x: &str) -> Result<Value, ExportError> {
+    fn layer_norm(&mut self, name: &str, x: &str) -> Result<Hidden, ExportError> {
         let width = self.config.hidden_size;
-        let (scale, shift) = (format!("{name}.weight"), format!("{name}.bias"));
-        let scale = self.graph.floats(&scale, &[width], &self.weights.vector(&scale, width)?);
-        let shift = self.graph.floats(&shift, &[width], &self.weights.vector(&shift, width)?);
+        let (gain, shift) = (format!("{name}.weight"), format!("{name}.bias"));
+        let (gains, shifts) = (self.weights.vector(&gain, width)?, self.weights.vector(&shift, width)?);
+        let gain = self.graph.floats(&gain, &[width], &gains);
+        let shift = self.graph.floats(&shift, &[width], &shifts);
         let attributes =
             vec![AttributeProto::int("axis", -1), AttributeProto::float("epsilon", self.config.layer_norm_eps)];
-        Ok(self.graph.node("LayerNormalization", &[x, &scale, &shift], attributes))
+        let value = self.graph.node("LayerNormalization", &[x, &gain, &shift], attributes);
+        // Before gain and shift the numbers have mean 0 and deviation 1.
+        let spread = gains.iter().zip(&shifts).map(|(gain, shift)| 3.0 * gain.abs() + shift.abs()).collect();
+        Ok(Hidden { value, spread })
     }
 
-    /// `x W + b`. In int8 the input's scale is found anew for each run (dynamic quantisation).
-    fn linear(&mut self, name: &str, x: &str, layer: &Linear) -> Value {
-        let (weight, dims) = (format!("{name}.weight"), [layer.inputs, layer.outputs]);
-        let bias = self.graph.floats(&format!("{name}.bias"), &[layer.outputs], &layer.bias);
-        let product = match self.precision {
-            Precision::Fp32 => {
-                let weight = self.graph.floats(&weight, &dims, &layer.weight);
-                self.graph.node("MatMul", &[x, &weight], vec![])
-            }
-            Precision::Int8 => {
-                let quantised = quantise::by_column(&layer.weight, layer.outputs);
-                let scales = self.graph.floats(&format!("{weight}.scales"), &[layer.outputs], &quantised.scales);
-                let zeros = self.graph.bytes(&format!("{weight}.zeros"), &[layer.outputs], &vec![0; layer.outputs]);
-                let steps = self.graph.bytes(&weight, &dims, &quantised.data);
-                let [x, scale, zero] = self.graph.nodes("DynamicQuantizeLinear", &[x], vec![]);
-                let sum = self.graph.node("MatMulInteger", &[&x, &steps, &zero, &zeros], vec![]);
-                let sum = self.graph.to_float(&sum);
-                let scale = self.graph.node("Mul", &[&scale, &scales], vec![]);
-                self.graph.node("Mul", &[&sum, &scale], vec![])
-            }
-        };
-        self.graph.node("Add", &[&product, &bias], vec![])
+    /// `x W + b` in the arithmetic of this export. `spread` says how large each of the inputs gets, where that is
+    /// known.
+    fn linear(&mut self, name: &str, x: &str, layer: &Linear, spread: Option<&[f32]>) -> Value {
+        match self.precision {
+            Precision::Fp32 => self.dense(name, x, layer),
+            Precision::Int8 => self.quantised(name, x, layer, spread),
+        }
     }
+
+    /// `x W + b` in floating point.
+    fn dense(&mut self, name: &str, x: &str, layer: &Linear) -> Value {
+        let weight = self.graph.floats(&format!("{name}.weight"), &[layer.inputs, layer.outputs], &layer.weight);
+        let product = self.graph.node("MatMul", &[x, &weight], vec![]);
+        self.bias(name, &product, layer)
+    }
+
+    /// `x W + b` in eight bits; the input's scale is found anew for each run (dynamic quantisation).
+    fn quantised(&mut self, name: &str, x: &str, layer: &Linear, spread: Option<&[f32]>) -> Value {
+        let name_of = |part: &str| format!("{name}.{part}");
+        let (weight, x) = match spread {
+            Some(spread) => {
+                let balance = quantise::balance(spread, &layer.weight);
+                let shrink: Vec<f32> = balance.iter().map(|factor| factor.recip()).collect();
+                let shrink = self.graph.floats(&name_of("shrink"), &[layer.inputs], &shrink);
+                (Cow::Owned(layer.grown(&balance)), self.graph.node("Mul", &[x, &shrink], vec![]))
+            }
+            None => (Cow::Borrowed(&layer.weight), x.to_owned()),
+        };
+        let columns = quantise::by_column(&weight, layer.outputs);
+        let steps = self.graph.bytes(&name_of("weight"), &[layer.inputs, layer.outputs], &columns.data);
+        let scales = self.graph.floats(&name_of("scales"), &[layer.outputs], &columns.scales);
+        let zeros = self.graph.bytes(&name_of("zeros"), &[layer.outputs], &vec![0; layer.outputs]);
+        let [x, scale, zero] = self.graph.nodes("DynamicQuantizeLinear", &[&x], vec![]);
+        let sum = self.graph.node("MatMulInteger", &[&x, &steps, &zero, &zeros], vec![]);
+        let sum = self.graph.to_float(&sum);
+        let scale = self.graph.node("Mul", &[&scale, &scales], vec![]);
+        let product = self.graph.node("Mul", &[&sum, &scale], vec![]);
+        self.bias(name, &product, layer)
+    }
+
+    fn bias(&mut self, name: &str, product: &str, layer: &Linear) -> Value {
+        let bias = self.graph.floats(&format!("{name}.bias"), &[layer.outputs], &layer.bias);
+        self.graph.node("Add", &[product, &bias], vec![])
+    }
+}
+
+/// What flows from block to block: a value that a layer normalisation made, and how large each of its numbers gets
+/// (three deviations), as its gain and shift tell.
+struct Hidden {
+    value: Value,
+    spread: Vec<f32>,
 }
 
 /// A dense layer, its weights `[inputs, outputs]` row by row, as `MatMul` wants them.
@@ -261,6 +297,12 @@ impl Linear {
         let bias = weights.vector(&format!("{name}.bias"), outputs)?;
         let weight = (0..inputs).flat_map(|i| (0..outputs).map(move |o| (i, o))).map(|(i, o)| stored[o * inputs + i]);
         Ok(Self { inputs, outputs, weight: weight.collect(), bias })
+    }
+
+    /// The weights, each input's times its factor.
+    fn grown(&self, factors: &[f32]) -> Vec<f32> {
+        let rows = self.weight.chunks_exact(self.outputs).zip(factors);
+        rows.flat_map(|(row, factor)| row.iter().map(move |weight| weight * factor)).collect()
     }
 
     /// Puts another layer's outputs, times `factor`, after this one's.

@@ -45,6 +45,18 @@ pub(super) fn by_row(table: &[f32], width: usize) -> Quantised {
     Quantised { data, scales }
 }
 
+/// How much smaller each input of a layer is made, and its weights larger, so that inputs and weights are about
+/// equally hard to write in eight bits: SmoothQuant (Xiao et al., 2022, <https://arxiv.org/abs/2211.10438>, equation
+/// 4), with the inputs' expected magnitude in place of a calibration run. `weights` is `[inputs, outputs]` row by row.
+pub(super) fn balance(spread: &[f32], weights: &[f32]) -> Vec<f32> {
+    const SHARE: f32 = 0.7;
+    const TINY: f32 = 1e-5;
+    let outputs = weights.len() / spread.len().max(1);
+    let peak = |row: &[f32]| row.iter().fold(TINY, |peak, x| peak.max(x.abs()));
+    let peaks = weights.chunks_exact(outputs.max(1)).map(peak);
+    spread.iter().zip(peaks).map(|(spread, peak)| spread.max(TINY).powf(SHARE) / peak.powf(1.0 - SHARE)).collect()
+}
+
 /// What one step is worth when `peak` takes `limit` steps; any step will do where everything is zero.
 fn scale(peak: f32, limit: f32) -> f32 {
     if peak > 0.0 { peak / limit } else { 1.0 }
