@@ -6,6 +6,7 @@ pub mod demo;
 pub mod exit;
 pub mod http;
 pub mod serve;
+pub mod setup;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -157,7 +158,7 @@ fn perform(command: Command) -> Result<(), Exit> {
             }
             Command::Serve { config, .. } => serve::run(config).await,
             Command::Demo { once } => demo::run(once).await,
-            Command::Setup { .. } => Ok(()),
+            Command::Setup { offline, config } => setup::run(config, offline).await,
             Command::CheckConfig { file } => check_config::check(&file),
             Command::Stats { server } => admin::stats(&server).await,
             Command::Purge { server, filter } => admin::purge(&server, &filter).await,

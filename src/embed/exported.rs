@@ -1,7 +1,7 @@
 //! Exported models, kept in `DEJAVU_HOME/exports` so that the next start need not export again.
 //!
-//! A kept file is named after the weights it was made from and carries its own SHA-256 at its end of life's start:
-//! in a file beside it, written last. One that does not match is made anew.
+//! A kept file is named after the weights it was made from, and its SHA-256 stands in a file beside it. One that does
+//! not match is made anew.
 
 use std::fs;
 use std::path::Path;
@@ -26,19 +26,23 @@ pub(super) struct Exported {
 }
 
 /// The ONNX form of a safetensors BERT model: the kept one, or a new one, which is then kept. That it cannot be
-/// kept is logged and no error.
+/// kept is logged and no error. `known` is the SHA-256 of the weights, where somebody has just found it.
 ///
 /// # Errors
 /// When the model's files cannot be read or exported.
 pub(super) fn bert(
     config: &[u8],
     safetensors: &Path,
+    known: Option<&str>,
     precision: Precision,
     exports: &Path,
 ) -> Result<Exported, ExportError> {
-    let weights =
-        fs::read(safetensors).map_err(|why| ExportError::Unreadable(format!("{}: {why}", safetensors.display())))?;
-    let source = sha256_of(&[&weights]);
+    let read =
+        || fs::read(safetensors).map_err(|why| ExportError::Unreadable(format!("{}: {why}", safetensors.display())));
+    let source = match known {
+        Some(sum) => sum.to_owned(),
+        None => sha256_of(&[&read()?]),
+    };
     let identity = sha256_of(&[source.as_bytes(), config]);
     let kept = exports.join(format!("{}-{}-{EDITION}.onnx", &identity[..32], precision.as_str()));
     let seal = kept.with_extension("onnx.sha256");
@@ -48,9 +52,8 @@ pub(super) fn bert(
         }
         tracing::warn!(file = %kept.display(), "an exported model is damaged; it is made anew");
     }
-    let graph = export::bert(config, &weights, precision)?;
+    let graph = export::bert(config, &read()?, precision)?;
     let keep = || {
-        fs::create_dir_all(exports)?;
         files::write_whole(&kept, &graph)?;
         files::write_whole(&seal, sha256_of(&[&graph]).as_bytes())
     };

@@ -119,6 +119,14 @@ impl Source {
         }
     }
 
+    /// The sum of the weights, where finding the folder includes checking it.
+    fn weights(&self) -> Option<&'static str> {
+        match self {
+            Self::Default => Some(Home::DEFAULT_WEIGHTS),
+            Self::Folder(_) | Self::Listed(_) => None,
+        }
+    }
+
     fn listed(&self) -> Option<&Listed> {
         match self {
             Self::Listed(listed) => Some(listed),
@@ -132,7 +140,9 @@ fn start(settings: &Settings, progress: Progress) -> Result<Arc<dyn Embedder>, O
     let source = Source::of(&settings.model)?;
     onnx::load_runtime(&home.runtime(settings.runtime.as_deref())?)?;
     let folder = source.folder(&home)?;
-    let recipe = Recipe::read(&settings.model, &folder, settings.precision, &home.exports(), source.listed())?;
+    let exports = home.exports();
+    let (name, precision) = (&settings.model, settings.precision);
+    let recipe = Recipe::read(name, &folder, precision, &exports, source.listed(), source.weights())?;
 
     let mut models = Vec::new();
     let mut dimension = 0;
@@ -151,3 +161,7 @@ fn start(settings: &Settings, progress: Progress) -> Result<Arc<dyn Embedder>, O
     let embedder = QueuedEmbedder::start(space, models, limits).map_err(|why| OpenError::Threads(why.to_string()))?;
     Ok(Arc::new(embedder))
 }
+
+#[cfg(test)]
+#[path = "open_tests.rs"]
+mod tests;

@@ -58,7 +58,8 @@ pub(super) struct Recipe {
 
 impl Recipe {
     /// Reads a folder. `exports` is where models made from safetensors are kept; `listed` tells what fastembed
-    /// knows about the model, where it knows it.
+    /// knows about the model, where it knows it; `weights` is the SHA-256 of `model.safetensors`, where somebody has
+    /// just found it.
     ///
     /// # Errors
     /// When the folder is no model, or one that cannot be exported.
@@ -68,6 +69,7 @@ impl Recipe {
         precision: Precision,
         exports: &Path,
         listed: Option<&Listed>,
+        weights: Option<&str>,
     ) -> Result<Self, OpenError> {
         let folder = Folder { name, path: folder };
         let config = folder.required("config.json")?;
@@ -94,7 +96,7 @@ impl Recipe {
             }
             None => {
                 let source = folder.path.join("model.safetensors");
-                let export = exported::bert(&config, &source, precision, exports)
+                let export = exported::bert(&config, &source, weights, precision, exports)
                     .map_err(|why| folder.unusable(&why.to_string()))?;
                 let weights = format!("bert:{}:{}", export.source, precision.as_str());
                 (export.graph, Vec::new(), weights, precision == Precision::Fp32)

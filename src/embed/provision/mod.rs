@@ -32,6 +32,9 @@ pub(super) struct Home {
 }
 
 impl Home {
+    /// SHA-256 of the default model's weights, `model.safetensors`.
+    pub(super) const DEFAULT_WEIGHTS: &str = DEFAULT_MODEL.weights.sha256;
+
     /// The folder that the settings name, else `DEJAVU_HOME`, else `dejavu` in the user's cache folder.
     ///
     /// # Errors
@@ -86,7 +89,7 @@ impl Home {
     pub(super) fn default_model(&self) -> Result<PathBuf, OpenError> {
         let model = DEFAULT_MODEL;
         let folder = self.root.join("models").join(model.name);
-        let here = || model.files.iter().all(|pin| files::is_intact(&folder.join(pin.name), pin.sha256));
+        let here = || model.files().all(|pin| files::is_intact(&folder.join(pin.name), pin.sha256));
         self.ensure(&format!("the embedding model {}", model.name), &folder, here, || {
             self.fetch_model(&model, &folder)
         })?;
@@ -179,9 +182,8 @@ impl Home {
 
     fn fetch_model(&self, model: &Model, folder: &Path) -> Result<(), String> {
         let missing: Vec<_> = model
-            .files
-            .iter()
-            .map(|pin| (*pin, folder.join(pin.name)))
+            .files()
+            .map(|pin| (pin, folder.join(pin.name)))
             .filter(|(pin, place)| !files::is_intact(place, pin.sha256))
             .collect();
         let from_hub = || -> Result<(), HubError> {
@@ -214,3 +216,6 @@ fn cache_folder() -> Option<PathBuf> {
     };
     base.map(|base| base.join("dejavu"))
 }
+
+#[cfg(test)]
+mod hub_tests;

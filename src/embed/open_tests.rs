@@ -1,0 +1,122 @@
+//! The real model, from provisioning to vectors. The vectors compared with were made by another implementation
+//! (`tests/fixtures/embeddings`), for texts of our own.
+
+use serde::Deserialize;
+
+use super::*;
+use crate::domain::{Digest, Lasting, Vector};
+use crate::embed::{Embedding, Precision};
+
+#[derive(Deserialize)]
+struct Fixture {
+    texts: Vec<Known>,
+}
+
+#[derive(Deserialize)]
+struct Known {
+    text: String,
+    tokens: usize,
+    vector: Vec<f32>,
+}
+
+fn known() -> Vec<Known> {
+    let file = include_str!("../../tests/fixtures/embeddings/all-MiniLM-L6-v2.json");
+    serde_json::from_str::<Fixture>(file).unwrap().texts
+}
+
+/// The default model. Test machines are slow when busy: the deadline is long.
+async fn real(precision: Precision) -> Arc<dyn Embedder> {
+    let settings = Settings { precision, recent: 0, deadline: Lasting::seconds(120), ..Settings::default() };
+    open(&settings, Progress::Logged).await.unwrap()
+}
+
+async fn agree(embedder: &dyn Embedder, at_least: f32) {
+    for Known { text, vector, .. } in known() {
+        let found = embedder.embed(&text).await.unwrap();
+        let cosine = found.vector.cosine(&Vector::normalised(vector).unwrap());
+        assert!(cosine >= at_least, "{cosine} for {text:?}");
+    }
+}
+
+fn all_at_once(embedder: &Arc<dyn Embedder>, texts: &[String]) -> impl Future<Output = Vec<Embedding>> {
+    let waiting = texts.iter().map(|text| {
+        let (embedder, text) = (Arc::clone(embedder), text.clone());
+        async move { embedder.embed(&text).await.unwrap() }
+    });
+    futures_util::future::join_all(waiting.collect::<Vec<_>>())
+}
+
+#[tokio::test]
+async fn in_floating_point_the_model_is_the_model() {
+    let embedder = real(Precision::Fp32).await;
+    assert_eq!((embedder.space().dimension, embedder.space().max_tokens), (384, 256));
+    agree(&*embedder, 0.9999).await;
+
+    // Together or alone, a text has the same vector.
+    let texts: Vec<String> = known().into_iter().map(|known| known.text).collect();
+    let together = all_at_once(&embedder, &texts).await;
+    for (text, batched) in texts.iter().zip(together) {
+        let alone = embedder.embed(text).await.unwrap();
+        assert!(alone.vector.cosine(&batched.vector) > 0.999_999, "{text:?}");
+        assert_eq!(alone.unseen, batched.unseen);
+    }
+}
+
+#[tokio::test]
+async fn in_eight_bits_it_stays_close_and_company_changes_nothing() {
+    let embedder = real(Precision::Int8).await;
+    assert_ne!(embedder.space().id, real(Precision::Fp32).await.space().id);
+    agree(&*embedder, 0.985).await;
+
+    let texts: Vec<String> = known().into_iter().map(|known| known.text).collect();
+    let together = all_at_once(&embedder, &texts).await;
+    for (text, batched) in texts.iter().zip(together) {
+        assert_eq!(embedder.embed(text).await.unwrap(), batched, "{text:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_lies_beyond_the_window_is_told_apart_from_what_was_seen() {
+    let embedder = real(Precision::Int8).await;
+    for Known { text, tokens, .. } in known() {
+        assert_eq!(embedder.embed(&text).await.unwrap().unseen.is_some(), tokens > 256, "{text:?}");
+    }
+
+    // 254 words, a token each, fill the window; the two special tokens take the rest.
+    let full = vec!["river"; 254].join(" ");
+    let seen = embedder.embed(&full).await.unwrap();
+    assert_eq!(seen.unseen, None);
+    let tail = " and a different ending";
+    let more = embedder.embed(&format!("{full}{tail}")).await.unwrap();
+    assert_eq!(more.vector, seen.vector, "the head is the same, so the vectors collide");
+    assert_eq!(more.unseen, Some(Digest::of(tail.as_bytes())), "the rest begins after the last token seen");
+
+    // Far beyond: the text is cut before it is tokenised, and the digest still covers all the rest.
+    let long = "é".repeat(200_000);
+    let [a, b] = [format!("{long}a"), format!("{long}b")];
+    let (a, b) = (embedder.embed(&a).await.unwrap(), embedder.embed(&b).await.unwrap());
+    assert_eq!(a.vector, b.vector);
+    assert_ne!(a.unseen, b.unseen);
+}
+
+#[tokio::test]
+async fn a_folder_with_the_same_model_is_the_same_space() {
+    let there = provision(&Settings::default(), Progress::Logged).await.unwrap();
+    let settings = Settings { model: there.model.display().to_string(), offline: true, ..Settings::default() };
+    let from_folder = open(&settings, Progress::Logged).await.unwrap();
+    let default = open(&Settings { offline: true, ..Settings::default() }, Progress::Logged).await.unwrap();
+    assert_eq!(from_folder.space().id, default.space().id);
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_knows_is_said_before_anything_is_fetched() {
+    let settings = Settings { model: "all-MiniLM-L7".to_owned(), ..Settings::default() };
+    assert!(matches!(provision(&settings, Progress::Logged).await, Err(OpenError::UnknownModel(_))));
+}
+
+#[tokio::test]
+async fn a_named_runtime_that_is_not_there_is_not_replaced_by_another() {
+    let settings = Settings { runtime: Some("/nowhere/libonnxruntime.so".into()), ..Settings::default() };
+    let said = open(&settings, Progress::Logged).await.unwrap_err().to_string();
+    assert!(said.contains("/nowhere/libonnxruntime.so was named and is not there"), "{said}");
+}
