@@ -134,8 +134,10 @@ fn serve<M: TextModel>(mut model: M, queue: &Mutex<Receiver<Job>>, recent: &Mute
 fn gather(first: Job, queue: &Receiver<Job>, batches: bool) -> (Vec<Job>, Option<Job>) {
     let mut longest = first.text.len();
     let mut batch = vec![first];
-    while batches {
-        let Ok(next) = queue.try_recv() else { break };
+    if !batches {
+        return (batch, None);
+    }
+    while let Ok(next) = queue.try_recv() {
         if next.reply.is_closed() {
             continue;
         }

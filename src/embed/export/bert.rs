@@ -93,7 +93,7 @@ impl Writer<'_> {
         let one = self.graph.floats("mask.one", &[], &[1.0]);
         let never = self.graph.floats("mask.never", &[], &[-1e9]);
         let mask = self.graph.node("Unsqueeze", &["attention_mask", &axes], vec![]);
-        let mask = self.graph.to_float(&mask);
+        let mask = self.graph.floated(&mask);
         let absent = self.graph.node("Sub", &[&one, &mask], vec![]);
         self.graph.node("Mul", &[&absent, &never], vec![])
     }
@@ -129,7 +129,7 @@ impl Writer<'_> {
         let steps = self.graph.bytes(NAME, &[table.rows, width], &quantised.data);
         let scales = self.graph.floats(&format!("{NAME}.scales"), &[table.rows, 1], &quantised.scales);
         let steps = self.graph.node("Gather", &[&steps, "input_ids"], vec![]);
-        let steps = self.graph.to_float(&steps);
+        let steps = self.graph.floated(&steps);
         let scales = self.graph.node("Gather", &[&scales, "input_ids"], vec![]);
         Ok(self.graph.node("Mul", &[&steps, &scales], vec![]))
     }
@@ -259,7 +259,7 @@ impl Writer<'_> {
         let zeros = self.graph.bytes(&name_of("zeros"), &[layer.outputs], &vec![0; layer.outputs]);
         let [x, scale, zero] = self.graph.nodes("DynamicQuantizeLinear", &[&x], vec![]);
         let sum = self.graph.node("MatMulInteger", &[&x, &steps, &zero, &zeros], vec![]);
-        let sum = self.graph.to_float(&sum);
+        let sum = self.graph.floated(&sum);
         let scale = self.graph.node("Mul", &[&scale, &scales], vec![]);
         let product = self.graph.node("Mul", &[&sum, &scale], vec![]);
         self.bias(name, &product, layer)

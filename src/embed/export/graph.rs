@@ -80,7 +80,7 @@ impl Graph {
     }
 
     /// Turns numbers of one type into floats.
-    pub(super) fn to_float(&mut self, value: &str) -> Value {
+    pub(super) fn floated(&mut self, value: &str) -> Value {
         self.node("Cast", &[value], vec![AttributeProto::int("to", element::FLOAT.into())])
     }
 
