@@ -38,7 +38,7 @@ fn failed_start(error: StartError) -> Exit {
 }
 
 /// Waits for SIGTERM or SIGINT; on SIGHUP reloads the configuration.
-async fn stop_asked_for(running: &app::Running) -> Result<(), Exit> {
+pub(super) async fn stop_asked_for(running: &app::Running) -> Result<(), Exit> {
     use tokio::signal::unix::{SignalKind, signal};
     let on = |kind| signal(kind).map_err(|error| Exit::new(Failure::Software, error));
     let mut terminate = on(SignalKind::terminate())?;

@@ -111,6 +111,6 @@ impl Ask {
             (Call::OpenAi, true) => piece["choices"][0]["delta"]["content"].as_str().map(str::to_owned),
         };
         let tokens = |piece: &Value| piece["usage"]["completion_tokens"].as_u64().or(piece["eval_count"].as_u64());
-        Ok((pieces.iter().filter_map(text).collect(), pieces.iter().filter_map(tokens).last().unwrap_or_default()))
+        Ok((pieces.iter().filter_map(text).collect(), pieces.iter().filter_map(tokens).next_back().unwrap_or_default()))
     }
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 
 use super::exit::{Exit, Failure};
+use super::serve::stop_asked_for;
 use crate::app;
 use crate::config::{self, Config};
 use crate::embed::{self, Progress};
@@ -44,22 +45,26 @@ pub async fn run(once: bool) -> Result<(), Exit> {
     let (app, admin) = (format!("http://{}", running.app), format!("http://{}", running.admin));
     println!("\ndejavu on {app}, in front of a simulated model server on {}\n", simulator.url());
     let mut stage = Stage::new(&simulator, app.clone());
-    let outcome = show(&mut stage, in_terminal).await;
+    let outcome = tokio::select! {
+        outcome = show(&mut stage, in_terminal) => outcome,
+        stopped = stop_asked_for(&running) => stopped,
+    };
     if in_terminal && !once && outcome.is_ok() {
         println!("\nStill up. An app reaches the cache at {app}/v1 (model {MODEL}, any API key).");
         println!("Dashboard: {admin}/     Ctrl-C ends it.");
-        // A terminal that cannot be listened to is as good as one that is gone.
-        let _ = tokio::signal::ctrl_c().await;
+        stop_asked_for(&running).await?;
     }
     running.shutdown().await;
     outcome
 }
 
-/// The cache as anyone would set it up, in a folder of its own, on free ports.
+/// The cache as anyone would set it up, in a folder of its own, on free ports; with more patience for the embedder, so
+/// that a busy machine sees the same show.
 fn configuration(folder: &Path, simulator: &Simulator) -> Result<Config, Exit> {
     let text = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[log]\nfilter = \"warn\"\n\
          [store]\npath = {folder}\n[versions]\npoll = \"500ms\"\n\
+         [semantic]\ndeadline = \"10s\"\n\
          [[upstream]]\nname = \"simulator\"\nkind = \"ollama\"\nurl = {url}\n",
         folder = toml::Value::from(folder.display().to_string()),
         url = toml::Value::from(simulator.url()),
@@ -96,4 +101,25 @@ fn verdict(lines: &[Line]) -> Result<(), Exit> {
         return Ok(());
     }
     Err(Exit::say(Failure::Software, format!("this did not go as it should:\n  {}", faults.join("\n  "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn everything_goes_as_the_script_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let simulator = Simulator::start(&[MODEL], Pace::INSTANT).await.unwrap();
+        let config = configuration(folder.path(), &simulator).unwrap();
+        embed::provision(&config.semantic.embed(), Progress::Logged).await.unwrap();
+        let running = app::start(config, None).await.unwrap();
+        let mut stage = Stage::new(&simulator, format!("http://{}", running.app));
+        let mut lines = Vec::new();
+        for act in scenes().iter().flat_map(|scene| &scene.acts) {
+            lines.extend(stage.play(act).await.unwrap());
+        }
+        assert_eq!(table::faults(&lines), Vec::<String>::new());
+        running.shutdown().await;
+    }
 }

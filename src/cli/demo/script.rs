@@ -190,3 +190,18 @@ impl Ask {
         manners.iter().filter_map(|(applies, word)| applies.then_some(*word)).collect::<Vec<_>>().join(", ")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::answers::answer;
+    use super::*;
+
+    #[test]
+    fn the_model_knows_every_question_it_must_answer() {
+        for act in scenes().iter().flat_map(|scene| &scene.acts) {
+            if let Act::Ask(ask, Expect::Miss(_)) | Act::AskTogether(ask, _) = act {
+                assert!(!answer(ask.prompt, 1).contains("simulated"), "{}", ask.prompt);
+            }
+        }
+    }
+}

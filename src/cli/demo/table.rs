@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use comfy_table::{
-    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentLineStyle, LineStyle, Table, TableStyle, Width,
-    presets,
+    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, ContentLineStyle, LineStyle, Table,
+    TableStyle, Width, presets,
 };
 
 use super::script::Scene;
@@ -33,8 +33,11 @@ pub(super) fn heading(number: usize, scene: &Scene) -> Table {
 pub(super) fn scene(lines: &[Line]) -> Table {
     let mut table = Table::new();
     table.load_style(FRAME).set_header(["asked", "what happened, and why", "took", "saved", "tokens"]);
-    for (column, width) in table.column_iter_mut().zip(WIDTHS) {
-        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
+    if table.width().is_some_and(|terminal| terminal < WIDTHS.iter().sum::<u16>() + 2) {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    } else {
+        // The same in every scene, so that the eye finds them.
+        table.set_constraints(WIDTHS.map(|width| ColumnConstraint::Absolute(Width::Fixed(width))));
     }
     for column in table.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);
