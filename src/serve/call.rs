@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::Request;
 use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_ENCODING;
 use http::request::Parts as RequestHead;
 use http_body_util::BodyExt;
 
@@ -13,6 +14,7 @@ use super::directives::{Malformed, directives};
 use super::{Parts, headers};
 use crate::domain::{Asked, Directives, Query, Surface, TenantId};
 use crate::upstream::{Outgoing, Plan, UpstreamError};
+use crate::wire::content_coding::decode;
 use crate::wire::{self, Refusal};
 
 /// A request to a cacheable surface, received in full.
@@ -22,7 +24,10 @@ pub(super) struct Call {
     pub(super) head: RequestHead,
     pub(super) directives: Directives,
     pub(super) tenant: TenantId,
+    /// The body as it came.
     pub(super) body: Bytes,
+    /// The body to read: without the client's content coding. As it came where the coding is not understood.
+    pub(super) text: Bytes,
     /// The model name in the body, if one can be found.
     pub(super) model: Option<Arc<str>>,
 }
@@ -36,9 +41,11 @@ impl Call {
         let (head, body) = request.into_parts();
         let directives = directives(&head.headers, &parts.settings.controls)?;
         let tenant = parts.tenants.identify(&head.headers);
-        let body = collect(body, parts.settings.max_body.as_usize(), parts.settings.body_timeout.0).await?;
-        let model = wire::model_of(&body).map(Arc::from);
-        Ok(Self { surface, head, directives, tenant, body, model })
+        let most = parts.settings.max_body.as_usize();
+        let body = collect(body, most, parts.settings.body_timeout.0).await?;
+        let text = decode(&headers::codings(&head.headers), &body, most).unwrap_or_else(|_| body.clone());
+        let model = wire::model_of(&text).map(Arc::from);
+        Ok(Self { surface, head, directives, tenant, body, text, model })
     }
 
     /// Who may answer.
@@ -60,15 +67,22 @@ impl Call {
         }
     }
 
-    /// The request to send on.
-    pub(super) fn outgoing(&self) -> Outgoing {
-        Outgoing {
-            method: self.head.method.clone(),
-            path: path_and_query(&self.head),
-            headers: headers::to_send_on(&self.head.headers),
-            body: self.body.clone(),
-            model: self.model.clone(),
+    /// The request to send on: as it came, unless a model name must be replaced inside a coded body.
+    pub(super) fn outgoing(&self, plan: &Plan) -> Outgoing {
+        let coded = self.text != self.body;
+        let renamed = plan.targets.iter().any(|target| self.model.as_ref() != Some(&target.model.name));
+        let body = if coded && renamed { self.text.clone() } else { self.body.clone() };
+        self.sending(body)
+    }
+
+    /// The same request with another body; one that is not as it came is not coded.
+    pub(super) fn sending(&self, body: Bytes) -> Outgoing {
+        let mut headers = headers::to_send_on(&self.head.headers);
+        if body != self.body {
+            headers.remove(CONTENT_ENCODING);
         }
+        let method = self.head.method.clone();
+        Outgoing { method, path: path_and_query(&self.head), headers, body, model: self.model.clone() }
     }
 }
 

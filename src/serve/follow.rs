@@ -5,19 +5,23 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::Response;
 use futures_util::stream;
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 
-use super::Parts;
+use super::call::Call;
 use super::replay::replay;
 use super::reply::{Reply, Verdict};
-use crate::cache::{Followed, Follower};
+use super::{Parts, headers};
+use crate::cache::{Broken, Followed, Follower};
 use crate::domain::{Head, Outcome, Shape};
+use crate::wire::content_coding::Decoder;
 
 /// The answer as it comes; `None` when the leader came to nothing.
-pub(super) async fn follow(parts: &Parts, mut follower: Follower, shape: Shape) -> Option<Reply> {
+pub(super) async fn follow(parts: &Parts, call: &Call, mut follower: Follower, shape: Shape) -> Option<Reply> {
     match follower.begin().await {
         Followed::Live(head, target) => {
             let verdict = Verdict::forwarded(Outcome::Collapsed, None).by(&target);
-            Some(Reply { response: live(&head, follower), verdict })
+            Some(Reply { response: live(&head, follower, &call.head.headers)?, verdict })
         }
         Followed::Whole(entry) => {
             let response = replay(parts, &entry.recording, shape);
@@ -27,19 +31,33 @@ pub(super) async fn follow(parts: &Parts, mut follower: Follower, shape: Shape) 
     }
 }
 
-/// The upstream's head, and its bytes as they come. An answer that breaks off breaks off here too: hyper closes the
-/// connection without an end.
-fn live(head: &Arc<Head>, follower: Follower) -> Response {
-    let pieces = stream::unfold(follower, |mut follower| async move {
-        let piece = follower.next().await?;
+/// The upstream's head, and its bytes as they come: decoded, where the leader's client takes a content coding that
+/// this one does not; `None` where that cannot be done. An answer that breaks off breaks off here too: hyper closes
+/// the connection without an end.
+fn live(head: &Arc<Head>, follower: Follower, client: &HeaderMap) -> Option<Response> {
+    let codings = headers::codings(&head.headers);
+    let mut passed = head.headers.clone();
+    let decoder = if headers::accepts(client, &codings) {
+        Decoder::new("", usize::MAX)
+    } else {
+        passed.remove(CONTENT_ENCODING);
+        passed.remove(CONTENT_LENGTH);
+        Decoder::new(&codings, usize::MAX)
+    };
+    let pieces = stream::unfold((follower, decoder.ok()?), |(mut follower, mut decoder)| async move {
+        let piece = match follower.next().await? {
+            Ok(bytes) if decoder.is_identity() => Ok(bytes),
+            Ok(bytes) => decoder.push(&bytes).map(Into::into).map_err(|_| Broken),
+            Err(broken) => Err(broken),
+        };
         if piece.is_err() {
             // What came before must leave before the connection is cut.
             tokio::task::yield_now().await;
         }
-        Some((piece, follower))
+        Some((piece, (follower, decoder)))
     });
     let mut response = Response::new(Body::from_stream(pieces));
     *response.status_mut() = head.status;
-    *response.headers_mut() = head.headers.clone();
-    response
+    *response.headers_mut() = passed;
+    Some(response)
 }

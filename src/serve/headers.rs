@@ -1,7 +1,8 @@
 //! Which headers travel on, and which make two requests different.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName};
 
@@ -55,6 +56,29 @@ pub(super) fn identity(headers: &HeaderMap, extra: &[HeaderName], query: Option<
     hasher.digest()
 }
 
+/// The content codings of a body, joined as one list; empty where there are none.
+pub(super) fn codings(headers: &HeaderMap) -> String {
+    let lines = headers.get_all(CONTENT_ENCODING).iter().map(|line| line.to_str().unwrap_or("?"));
+    lines.collect::<Vec<_>>().join(",")
+}
+
+/// Whether a client takes a body of these codings (RFC 9110, 12.5.3): each must be in its list, and not at weight 0.
+pub(super) fn accepts(headers: &HeaderMap, codings: &str) -> bool {
+    let listed = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
+    let accepted: Vec<String> = listed
+        .flat_map(|line| line.split(','))
+        .filter_map(|member| {
+            let (coding, weight) = member.split_once(';').unwrap_or((member, ""));
+            let refused = weight.trim().trim_start_matches("q=").parse() == Ok(0.0);
+            (!refused).then(|| coding.trim().to_ascii_lowercase())
+        })
+        .collect();
+    let named = codings.split(',').map(|coding| coding.trim().to_ascii_lowercase());
+    named
+        .filter(|coding| !coding.is_empty() && coding != "identity")
+        .all(|coding| accepted.iter().any(|accepted| *accepted == coding || accepted == "*"))
+}
+
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
@@ -91,5 +115,16 @@ mod tests {
         assert_ne!(of(&[("anthropic-beta", "b")]), of(&[("anthropic-version", "b")]));
         assert_ne!(of(&[]), of(&[("x-variant", "1")]));
         assert_ne!(identity(&map(&[]), &[], None), identity(&map(&[]), &[], Some("api-version=1")));
+    }
+
+    #[test]
+    fn a_client_takes_the_codings_it_lists() {
+        let of = |line| map(&[("accept-encoding", line)]);
+        assert!(accepts(&HeaderMap::new(), "") && accepts(&HeaderMap::new(), "identity"));
+        assert!(!accepts(&HeaderMap::new(), "gzip"));
+        assert!(accepts(&of("deflate, GZIP;q=0.5"), "gzip"));
+        assert!(!accepts(&of("br, gzip;q=0"), "gzip"));
+        assert!(accepts(&of("*"), "zstd"));
+        assert!(!accepts(&of("gzip"), "gzip, br"));
     }
 }

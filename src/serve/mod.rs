@@ -2,10 +2,12 @@
 //! one request.
 
 mod admin;
+mod ask;
 mod auth;
 mod call;
 mod client;
 mod directives;
+mod embeddings;
 mod error;
 mod follow;
 mod headers;

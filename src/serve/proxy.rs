@@ -12,9 +12,9 @@ use super::follow::follow;
 use super::replay::replay;
 use super::reply::{Reply, Verdict};
 use super::tee::{self, Led};
-use super::{Parts, error, pass};
+use super::{Parts, embeddings, error, pass};
 use crate::cache::{Hit, Lookup, Ticket};
-use crate::domain::{Asked, Cause, Outcome, Reason, Shape, Surface};
+use crate::domain::{Asked, Cause, Outcome, Reason, Surface};
 use crate::telemetry::Exchange;
 use crate::upstream::Plan;
 use crate::wire::{self, Refusal};
@@ -52,16 +52,19 @@ pub(super) async fn answer(parts: Arc<Parts>, surface: Surface, request: Request
 /// The story itself.
 async fn tell(parts: &Arc<Parts>, call: &Call) -> Result<Reply, Refused> {
     let plan = call.plan(parts).map_err(|error| Refused::unasked(error.into()))?;
-    let Some(asked) = wire::read(call.surface, &call.body).map(Arc::new) else {
+    if matches!(call.surface, Surface::OpenaiEmbeddings | Surface::OllamaEmbed | Surface::OllamaEmbeddings) {
+        return embeddings::tell(parts, call, plan).await;
+    }
+    let Some(asked) = wire::read(call.surface, &call.text).map(Arc::new) else {
         return forward(parts, call, &plan, Outcome::Bypass, Some(Cause::Unreadable.into())).await;
     };
     for _ in 0..LOOKUPS {
         let query = call.query(parts, &asked, &plan);
         match parts.engine.lookup(query, &call.directives, plan.ttl).await {
-            Lookup::Hit(hit) => return Ok(serve(parts, call, &plan, *hit, asked.shape)),
+            Lookup::Hit(hit) => return Ok(serve(parts, call, &plan, *hit, &asked)),
             Lookup::Miss(ticket) => return lead(parts, call, plan, *ticket, &asked).await,
             Lookup::Join(follower) => {
-                if let Some(reply) = follow(parts, follower, asked.shape).await {
+                if let Some(reply) = follow(parts, call, follower, asked.shape).await {
                     return Ok(reply);
                 }
             }
@@ -75,21 +78,27 @@ async fn tell(parts: &Arc<Parts>, call: &Call) -> Result<Reply, Refused> {
 }
 
 /// Replays a hit, and refreshes it in the background where the engine says so.
-fn serve(parts: &Arc<Parts>, call: &Call, plan: &Plan, hit: Hit, shape: Shape) -> Reply {
+fn serve(parts: &Arc<Parts>, call: &Call, plan: &Plan, hit: Hit, asked: &Arc<Asked>) -> Reply {
     let verdict = Verdict::hit(&hit, parts.clock.now());
     if let Some(ticket) = hit.refresh {
         // Nobody waits for what comes of it.
-        drop(tee::lead(parts, call, plan.clone(), *ticket, shape));
+        drop(tee::lead(parts, call, plan.clone(), *ticket, asked));
     }
-    Reply { response: replay(parts, &hit.entry.recording, shape), verdict }
+    Reply { response: replay(parts, &hit.entry.recording, asked.shape), verdict }
 }
 
 /// Forwards a miss in a task of its own, so that the recording goes on when the client leaves, and replies with what
 /// the task hands back.
-async fn lead(parts: &Arc<Parts>, call: &Call, plan: Plan, ticket: Ticket, asked: &Asked) -> Result<Reply, Refused> {
+async fn lead(
+    parts: &Arc<Parts>,
+    call: &Call,
+    plan: Plan,
+    ticket: Ticket,
+    asked: &Arc<Asked>,
+) -> Result<Reply, Refused> {
     let (outcome, reason) = (ticket.outcome, worth_saying(ticket.reason));
     let verdict = Verdict::forwarded(outcome, reason);
-    match tee::lead(parts, call, plan, ticket, asked.shape).await {
+    match tee::lead(parts, call, plan, ticket, asked).await {
         Ok(Led::Whole(whole)) => Ok(whole.reply(verdict)),
         Ok(Led::Live(live)) => Ok(live.reply(verdict)),
         Ok(Led::Failed { fallback: Some(stale), .. }) => {
@@ -112,21 +121,21 @@ fn worth_saying(reason: Option<Reason>) -> Option<Reason> {
 }
 
 /// Forwards a request without keeping anything, bytes as they come.
-async fn forward(
+pub(super) async fn forward(
     parts: &Parts,
     call: &Call,
     plan: &Plan,
     outcome: Outcome,
     reason: Option<Reason>,
 ) -> Result<Reply, Refused> {
-    let incoming = parts.upstreams.send(plan, call.outgoing()).await;
+    let incoming = parts.upstreams.send(plan, call.outgoing(plan)).await;
     let incoming = incoming.map_err(|error| Refused::at(error.into(), outcome, reason))?;
     let verdict = Verdict::forwarded(outcome, reason).by(&incoming.target);
     Ok(Reply { response: pass::response(incoming), verdict })
 }
 
 /// A request that gets no answer but dejavu's own, and what the cache had to do with it.
-struct Refused {
+pub(super) struct Refused {
     refusal: Refusal,
     verdict: Verdict,
 }
@@ -137,7 +146,7 @@ impl Refused {
         Self { refusal, verdict: Verdict::refused(Outcome::Bypass, None) }
     }
 
-    fn at(refusal: Refusal, outcome: Outcome, reason: Option<Reason>) -> Self {
+    pub(super) fn at(refusal: Refusal, outcome: Outcome, reason: Option<Reason>) -> Self {
         Self { refusal, verdict: Verdict::refused(outcome, reason) }
     }
 

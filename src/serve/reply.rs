@@ -42,6 +42,8 @@ pub(super) struct Verdict {
     pub(super) ttl: Option<i64>,
     /// The answer is kept, for certain.
     pub(super) stored: bool,
+    /// Part of the answer came from the cache.
+    pub(super) partial: bool,
     /// dejavu itself refused the request, so nothing was forwarded.
     pub(super) refused: bool,
     pub(super) upstream: Option<Arc<str>>,
@@ -60,6 +62,7 @@ impl Verdict {
             age: None,
             ttl: None,
             stored: false,
+            partial: false,
             refused: false,
             upstream: None,
             model: None,
@@ -143,6 +146,7 @@ impl Verdict {
         match self.outcome {
             _ if self.refused => {}
             Outcome::Hit | Outcome::Stale => member.push_str("; hit"),
+            _ if self.partial => member.push_str("; fwd=partial"),
             outcome => {
                 let _ = write!(member, "; fwd={}", forward_reason(outcome, self.reason));
             }
@@ -238,6 +242,7 @@ mod tests {
             (forwarded(Outcome::Collapsed, None), "dejavu; fwd=miss; collapsed"),
             (Verdict { ttl: Some(-5), ..forwarded(Outcome::Stale, None) }, "dejavu; hit; ttl=-5"),
             (Verdict::refused(Outcome::Miss, None), "dejavu"),
+            (Verdict { partial: true, stored: true, ..forwarded(Outcome::Miss, None) }, "dejavu; fwd=partial; stored"),
         ] {
             assert_eq!(of(verdict), expected);
         }

@@ -1,32 +1,35 @@
 //! Recording an answer as it passes: the recorder, and what may switch it off.
 
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 
-use crate::domain::{Cause, Head, Recording, Shape, Surface};
+use super::headers::codings;
+use crate::domain::{Asked, Cause, Head, Recording, Shape};
 use crate::wire::Recorder;
+use crate::wire::content_coding::{Decoder, Undecodable};
 
-/// The largest answer recorded, in bytes as they came. What is kept has a bound of its own, which is lower.
+/// The largest answer recorded, decoded. What is kept has a bound of its own, which is lower.
 const MOST_RECORDED: usize = 64 << 20;
 
 /// The recording of one answer.
 #[derive(Debug)]
 pub(super) struct Tape {
     streamed: bool,
-    recorder: Result<Recorder, Cause>,
-    length: usize,
+    recording: Result<(Decoder, Recorder), Cause>,
 }
 
 impl Tape {
-    /// A tape for an answer with this head to a request that wished this shape.
-    pub(super) fn new(surface: Surface, wished: Shape, head: &Head) -> Self {
-        let streamed = is_stream(&head.headers, wished);
-        let recorder = if head.status.is_success() {
-            Ok(Recorder::new(surface, streamed)).and_then(|recorder| readable(&head.headers).map(|()| recorder))
+    /// A tape for the answer with this head to what was asked.
+    pub(super) fn new(asked: &Asked, head: &Head) -> Self {
+        let streamed = is_stream(&head.headers, asked.shape);
+        let recording = if head.status.is_success() {
+            let recorder = Recorder::new(asked.surface, streamed).asked(asked.traits.characters);
+            let decoder = Decoder::new(&codings(&head.headers), MOST_RECORDED);
+            decoder.map(|decoder| (decoder, recorder)).map_err(cause)
         } else {
             Err(Cause::Status)
         };
-        Self { streamed: streamed && head.status.is_success(), recorder, length: 0 }
+        Self { streamed: streamed && head.status.is_success(), recording }
     }
 
     /// Whether the answer comes in pieces that its client waits for one by one.
@@ -34,25 +37,37 @@ impl Tape {
         self.streamed
     }
 
-    /// Takes the next bytes.
+    /// Takes the next bytes, as they came.
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.length += bytes.len();
-        if self.length > MOST_RECORDED {
-            self.recorder = Err(Cause::AnswerTooLarge);
+        let Ok((decoder, recorder)) = &mut self.recording else { return };
+        if decoder.is_identity() {
+            return recorder.push(bytes);
         }
-        if let Ok(recorder) = &mut self.recorder {
-            recorder.push(bytes);
+        match decoder.push(bytes) {
+            Ok(decoded) => recorder.push(&decoded),
+            Err(fault) => self.recording = Err(cause(fault)),
         }
     }
 
     /// The upstream broke off: whatever came, it is no answer.
     pub(super) fn cut(&mut self) {
-        self.recorder = Err(Cause::Cut);
+        self.recording = Err(Cause::Cut);
     }
 
     /// The recording, or why there is none.
     pub(super) fn finish(self) -> Result<Recording, Cause> {
-        self.recorder?.finish()
+        let (decoder, recorder) = self.recording?;
+        decoder.finish().map_err(cause)?;
+        recorder.finish()
+    }
+}
+
+/// Why an answer that cannot be decoded is not recorded.
+pub(super) const fn cause(fault: Undecodable) -> Cause {
+    match fault {
+        Undecodable::Unknown | Undecodable::Damaged => Cause::Unreadable,
+        Undecodable::Cut => Cause::Cut,
+        Undecodable::TooLarge => Cause::AnswerTooLarge,
     }
 }
 
@@ -63,12 +78,6 @@ fn is_stream(headers: &HeaderMap, wished: Shape) -> bool {
         return true;
     }
     wished.stream && !kind.starts_with("application/json")
-}
-
-fn readable(headers: &HeaderMap) -> Result<(), Cause> {
-    let plain =
-        headers.get_all(CONTENT_ENCODING).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"identity"));
-    if plain { Ok(()) } else { Err(Cause::Unreadable) }
 }
 
 #[cfg(test)]

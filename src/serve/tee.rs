@@ -19,7 +19,7 @@ use super::client::Client;
 use super::reply::{Reply, Verdict};
 use super::tape::Tape;
 use crate::cache::{Broken, Filling, Hit, Ticket};
-use crate::domain::{Cause, Entry, Head, Shape, Surface, Target};
+use crate::domain::{Asked, Cause, Entry, Head, Target};
 use crate::telemetry::Answered;
 use crate::upstream::{Incoming, Outgoing, Plan, UpstreamError};
 
@@ -99,19 +99,18 @@ pub(super) fn lead(
     call: &Call,
     plan: Plan,
     ticket: Ticket,
-    shape: Shape,
+    asked: &Arc<Asked>,
 ) -> oneshot::Receiver<Led> {
     let (tell, told) = oneshot::channel();
-    let client = Client::waiting(tell);
-    let leader = Leader { parts: Arc::clone(parts), surface: call.surface, shape, plan, client };
-    parts.tasks.spawn(leader.run(ticket, call.outgoing()));
+    let outgoing = call.outgoing(&plan);
+    let leader = Leader { parts: Arc::clone(parts), asked: Arc::clone(asked), plan, client: Client::waiting(tell) };
+    parts.tasks.spawn(leader.run(ticket, outgoing));
     told
 }
 
 struct Leader {
     parts: Arc<Parts>,
-    surface: Surface,
-    shape: Shape,
+    asked: Arc<Asked>,
     plan: Plan,
     client: Client,
 }
@@ -128,7 +127,7 @@ impl Leader {
         };
         let Incoming { head, mut body, target } = incoming;
         let head = Arc::new(head);
-        let mut tape = Tape::new(self.surface, self.shape, &head);
+        let mut tape = Tape::new(&self.asked, &head);
         ticket.head(Arc::clone(&head), target.clone());
         if tape.streamed() {
             self.client.stream(&head, &target);

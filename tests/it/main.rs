@@ -4,12 +4,15 @@
 mod harness;
 
 mod admin;
+mod codings;
 mod collapse;
 mod controls;
+mod embeddings;
 mod failures;
 mod golden;
 mod headers;
 mod isolation;
+mod lists;
 mod passing;
 mod process;
 mod serving;

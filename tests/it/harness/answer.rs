@@ -1,6 +1,10 @@
 //! What a fake upstream answers: a text, in whichever protocol and shape it was asked, and the ways it can go wrong.
 
+use std::io::Write;
+
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use super::Gate;
@@ -17,6 +21,8 @@ pub struct Answer {
     pub(super) model: Option<String>,
     /// Breaks off after this many pieces.
     pub(super) cut_after: Option<usize>,
+    /// Its body is gzipped.
+    pub(super) gzip: bool,
     /// Waits before the head.
     pub(super) gate: Option<Gate>,
     /// Waits after this many pieces.
@@ -45,6 +51,7 @@ impl Answer {
             finish: "stop",
             model: None,
             cut_after: None,
+            gzip: false,
             gate: None,
             pause: None,
         }
@@ -77,6 +84,10 @@ impl Answer {
         Self { cut_after: Some(pieces), ..self }
     }
 
+    pub fn gzipped(self) -> Self {
+        Self { gzip: true, ..self }.header("content-encoding", "gzip")
+    }
+
     /// Waits at the gate before its head.
     pub fn behind(self, gate: &Gate) -> Self {
         Self { gate: Some(gate.clone()), ..self }
@@ -89,6 +100,11 @@ impl Answer {
 
     /// Content type and pieces of the body for a request to `path`.
     pub(super) fn render(&self, path: &str, asked: &Value) -> (&'static str, Vec<Bytes>) {
+        let (content_type, pieces) = self.plain(path, asked);
+        (content_type, if self.gzip { gzipped(&pieces) } else { pieces })
+    }
+
+    fn plain(&self, path: &str, asked: &Value) -> (&'static str, Vec<Bytes>) {
         let text = match &self.say {
             Say::Raw(content_type, body) => return (*content_type, halves(body)),
             Say::Text(text) => text,
@@ -104,6 +120,9 @@ impl Answer {
             ("/api/chat" | "/api/generate", true) => ("application/x-ndjson", said.ollama_stream(path)),
             ("/api/chat" | "/api/generate", false) => {
                 ("application/json; charset=utf-8", whole(&said.ollama(path, text, true)))
+            }
+            ("/v1/embeddings" | "/api/embed" | "/api/embeddings", _) => {
+                ("application/json", whole(&said.embeddings(path)))
             }
             _ => panic!("the fake upstream has no words for {path}: script a raw answer"),
         }
@@ -242,12 +261,52 @@ impl Said<'_> {
         line
     }
 
+    /// A vector tells its text: its length, and the place of its first letter in the alphabet.
+    fn embeddings(&self, path: &str) -> Value {
+        let vector = |text: &Value| {
+            let text = text.as_str().unwrap_or("");
+            json!([text.len(), text.bytes().next().map_or(0, |first| first.to_ascii_lowercase() - b'a' + 1)])
+        };
+        let one = std::slice::from_ref(&self.asked["input"]);
+        let inputs = self.asked["input"].as_array().map_or(one, Vec::as_slice);
+        let tokens = inputs.len() * 5;
+        match path {
+            "/v1/embeddings" => {
+                let data = inputs.iter().enumerate();
+                let data =
+                    data.map(|(at, text)| json!({ "object": "embedding", "index": at, "embedding": vector(text) }));
+                json!({
+                    "object": "list", "data": data.collect::<Vec<_>>(), "model": self.model,
+                    "usage": { "prompt_tokens": tokens, "total_tokens": tokens },
+                })
+            }
+            "/api/embed" => json!({
+                "model": self.model, "embeddings": inputs.iter().map(vector).collect::<Vec<_>>(),
+                "total_duration": 1000, "load_duration": 10, "prompt_eval_count": tokens,
+            }),
+            _ => json!({ "embedding": vector(&self.asked["prompt"]) }),
+        }
+    }
+
     fn ollama_stream(&self, path: &str) -> Vec<Bytes> {
         let line = |text: &str, done| Bytes::from(format!("{}\n", self.ollama(path, text, done)));
         let mut pieces: Vec<_> = self.words().into_iter().map(|word| line(word, false)).collect();
         pieces.push(line("", true));
         pieces
     }
+}
+
+/// Each piece can be decoded as soon as it has come.
+fn gzipped(pieces: &[Bytes]) -> Vec<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    let mut coded = Vec::new();
+    for piece in pieces {
+        encoder.write_all(piece).unwrap();
+        encoder.flush().unwrap();
+        coded.push(Bytes::from(std::mem::take(encoder.get_mut())));
+    }
+    coded.push(Bytes::from(encoder.finish().unwrap()));
+    coded
 }
 
 fn whole(value: &Value) -> Vec<Bytes> {

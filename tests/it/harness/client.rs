@@ -1,5 +1,7 @@
 //! A client as apps have it, which shows everything it got.
 
+use std::io::Read;
+
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -127,6 +129,13 @@ impl Ask {
         }
         Reply { status: live.status, headers: live.headers, body: body.freeze(), cut }
     }
+}
+
+/// What gzipped bytes say, whole or not.
+pub fn gunzip(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(bytes).read_to_string(&mut text).unwrap();
+    text
 }
 
 impl Live {

@@ -1,0 +1,231 @@
+//! Embeddings, the story told per item: what is known is taken from the cache, what is being asked by others is
+//! waited for, the rest is asked upstream in one request, and one answer is put together in the order of the request.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+
+use super::Parts;
+use super::ask::{self, Answered, Wanted};
+use super::call::Call;
+use super::proxy::{Refused, forward};
+use super::reply::{Reply, Verdict};
+use crate::cache::{Followed, Follower, Hit, Lookup, Ticket};
+use crate::domain::{Asked, Cause, Head, Outcome, Reason, Recording, Usage};
+use crate::telemetry::Saved;
+use crate::upstream::Plan;
+use crate::wire::embeddings::Batch;
+use crate::wire::{self, Refusal};
+
+/// Answers a request for embeddings.
+pub(super) async fn tell(parts: &Arc<Parts>, call: &Call, plan: Plan) -> Result<Reply, Refused> {
+    let Some(batch) = Batch::read(call.surface, &call.text).map(Arc::new) else {
+        return forward(parts, call, &plan, Outcome::Bypass, Some(Cause::Unreadable.into())).await;
+    };
+    let mut looked = match look_up(parts, call, &plan, &batch).await {
+        Ok(looked) => looked,
+        Err(Aside::Bypass(reason)) => return forward(parts, call, &plan, Outcome::Bypass, Some(reason)).await,
+        Err(Aside::NotCached) => return Err(Refused::at(Refusal::NotCached, Outcome::Miss, None)),
+    };
+    if !looked.refresh.is_empty() {
+        // Nobody waits for what comes of it.
+        drop(ask::ask(parts, call, &plan, &batch, std::mem::take(&mut looked.refresh)));
+    }
+    // First ask for what this request leads, only then wait for others: two requests that wait for each other's
+    // items would else wait for ever.
+    let led: Vec<usize> = looked.wanted.iter().map(|(at, _)| *at).collect();
+    let mut answered = None;
+    if !led.is_empty() {
+        let wanted = std::mem::take(&mut looked.wanted);
+        let told = ask::ask(parts, call, &plan, &batch, wanted).await;
+        match told.unwrap_or_else(|_| Err(ask::abandoned())) {
+            Ok(got) => answered = Some(got),
+            Err(error) => return Err(Refused::at(error.into(), looked.outcome(), looked.reason)),
+        }
+    }
+    if let Some(got) = &mut answered {
+        match std::mem::replace(&mut got.recordings, Err(Cause::Unreadable)) {
+            // An error, or an answer that is not understood: the client's to see, if it is to the client's request.
+            Err(_) if led.len() == looked.found.len() || !got.head.status.is_success() => {
+                return Ok(looked.as_it_came(answered.expect("it was just looked at")));
+            }
+            Err(_) => return forward(parts, call, &plan, looked.outcome(), looked.reason).await,
+            Ok(recordings) => led.iter().zip(recordings).for_each(|(at, got)| looked.found[*at] = Some(got)),
+        }
+    }
+    if looked.join(parts, call, &plan, &batch).await.is_err() {
+        return forward(parts, call, &plan, looked.outcome(), looked.reason).await;
+    }
+    let all_led = led.len() == looked.found.len();
+    match answered {
+        Some(got) if all_led => Ok(looked.as_it_came(got)),
+        answered => match looked.merged(parts, call, &batch, answered) {
+            Some(reply) => Ok(reply),
+            None => forward(parts, call, &plan, Outcome::Miss, None).await,
+        },
+    }
+}
+
+/// What the cache says about a whole batch, rather than about its items.
+enum Aside {
+    Bypass(Reason),
+    NotCached,
+}
+
+/// What the cache says about each item.
+struct Looked {
+    /// The items' recordings, as far as they are known.
+    found: Vec<Option<Recording>>,
+    hits: Vec<Hit>,
+    wanted: Wanted,
+    refresh: Wanted,
+    joined: Vec<(usize, Follower)>,
+    /// The part of the cache in items that were not hits.
+    misses: Option<Outcome>,
+    reason: Option<Reason>,
+}
+
+async fn look_up(parts: &Arc<Parts>, call: &Call, plan: &Plan, batch: &Batch) -> Result<Looked, Aside> {
+    let mut looked = Looked {
+        found: vec![None; batch.items().len()],
+        hits: Vec::new(),
+        wanted: Vec::new(),
+        refresh: Vec::new(),
+        joined: Vec::new(),
+        misses: None,
+        reason: None,
+    };
+    for (at, asked) in batch.items().enumerate() {
+        match look_up_one(parts, call, plan, asked).await {
+            Lookup::Hit(mut hit) => {
+                looked.refresh.extend(hit.refresh.take().map(|ticket| (at, ticket)));
+                looked.found[at] = Some(hit.entry.recording.clone());
+                looked.hits.push(*hit);
+            }
+            Lookup::Miss(ticket) => looked.lead(at, ticket),
+            Lookup::Join(follower) => {
+                looked.misses = looked.misses.or(Some(Outcome::Collapsed));
+                looked.joined.push((at, follower));
+            }
+            Lookup::Bypass(reason) => return Err(Aside::Bypass(reason)),
+            Lookup::NotCached(_) => return Err(Aside::NotCached),
+        }
+    }
+    Ok(looked)
+}
+
+async fn look_up_one(parts: &Arc<Parts>, call: &Call, plan: &Plan, asked: &Asked) -> Lookup {
+    let query = call.query(parts, &Arc::new(asked.clone()), plan);
+    parts.engine.lookup(query, &call.directives, plan.ttl).await
+}
+
+impl Looked {
+    fn lead(&mut self, at: usize, ticket: Box<Ticket>) {
+        self.misses = Some(ticket.outcome);
+        let telling = ticket.reason.filter(|reason| !matches!(reason, Reason::Cause(Cause::ExactOnly | Cause::NoText)));
+        self.reason = self.reason.or(telling);
+        self.wanted.push((at, ticket));
+    }
+
+    /// Waits for the items that others lead; one whose leader came to nothing is asked for after all.
+    async fn join(&mut self, parts: &Arc<Parts>, call: &Call, plan: &Plan, batch: &Arc<Batch>) -> Result<(), Cause> {
+        let mut left = Vec::new();
+        for (at, mut follower) in std::mem::take(&mut self.joined) {
+            match follower.begin().await {
+                Followed::Whole(entry) => self.found[at] = Some(entry.recording.clone()),
+                _ => left.push(at),
+            }
+        }
+        let items: Vec<&Asked> = batch.items().collect();
+        let mut wanted = Wanted::new();
+        for at in left {
+            match look_up_one(parts, call, plan, items[at]).await {
+                Lookup::Hit(hit) => self.found[at] = Some(hit.entry.recording.clone()),
+                Lookup::Miss(ticket) => wanted.push((at, ticket)),
+                _ => return Err(Cause::Unfinished),
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let asked: Vec<usize> = wanted.iter().map(|(at, _)| *at).collect();
+        let told = ask::ask(parts, call, plan, batch, wanted).await;
+        let got = told.unwrap_or_else(|_| Err(ask::abandoned())).map_err(|_| Cause::Cut)?;
+        asked.iter().zip(got.recordings?).for_each(|(at, got)| self.found[*at] = Some(got));
+        Ok(())
+    }
+
+    fn outcome(&self) -> Outcome {
+        let stale = self.hits.iter().any(|hit| hit.outcome == Outcome::Stale);
+        self.misses.unwrap_or(if stale { Outcome::Stale } else { Outcome::Hit })
+    }
+
+    /// The upstream's own answer to the whole request.
+    fn as_it_came(&self, got: Answered) -> Reply {
+        let Answered { head, target, body, kept, .. } = got;
+        let reason = self.reason.or(kept.err().map(Reason::from));
+        let verdict = Verdict { stored: kept.is_ok(), ..Verdict::forwarded(self.outcome(), reason) };
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = head.status;
+        *response.headers_mut() = head.headers;
+        Reply { response, verdict: verdict.by(&target) }
+    }
+
+    /// One answer from all items; `None` when they do not fit together.
+    fn merged(self, parts: &Parts, call: &Call, batch: &Batch, answered: Option<Answered>) -> Option<Reply> {
+        let verdict = Verdict { reason: self.reason, ..hits_verdict(&self.hits, parts, self.outcome()) };
+        let recordings: Vec<Recording> = self.found.into_iter().collect::<Option<_>>()?;
+        let body = batch.merge(&recordings)?;
+        let (verdict, head) = match answered {
+            Some(got) => {
+                let partial = !self.hits.is_empty();
+                (Verdict { stored: got.kept.is_ok(), partial, ..verdict }.by(&got.target), Some(got.head))
+            }
+            None => (verdict, None),
+        };
+        Some(Reply { response: whole(call, head, body), verdict })
+    }
+}
+
+/// What hits have in common: the oldest age, the least lifetime left, all that was saved.
+fn hits_verdict(hits: &[Hit], parts: &Parts, outcome: Outcome) -> Verdict {
+    let now = parts.clock.now();
+    let each: Vec<Verdict> = hits.iter().map(|hit| Verdict::hit(hit, now)).collect();
+    let saved = each
+        .iter()
+        .filter_map(|verdict| verdict.saved)
+        .reduce(|a, b| Saved { usage: Some(sum(a.usage, b.usage)), time: a.time.max(b.time) });
+    let cached = matches!(outcome, Outcome::Hit | Outcome::Stale);
+    let first = each.first();
+    Verdict {
+        how: first.filter(|_| cached).and_then(|verdict| verdict.how),
+        entry: first.filter(|_| cached && each.len() == 1).and_then(|verdict| verdict.entry),
+        age: each.iter().filter_map(|verdict| verdict.age).max().filter(|_| cached),
+        ttl: each.iter().filter_map(|verdict| verdict.ttl).min().filter(|_| cached),
+        upstream: first.and_then(|verdict| verdict.upstream.clone()),
+        model: first.and_then(|verdict| verdict.model.clone()),
+        saved,
+        ..Verdict::forwarded(outcome, None)
+    }
+}
+
+fn sum(a: Option<Usage>, b: Option<Usage>) -> Usage {
+    let (a, b) = (a.unwrap_or_default(), b.unwrap_or_default());
+    Usage { prompt: a.prompt + b.prompt, completion: a.completion + b.completion }
+}
+
+fn whole(call: &Call, head: Option<Head>, body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    if let Some(head) = head {
+        *response.headers_mut() = head.headers;
+        response.headers_mut().remove(CONTENT_LENGTH);
+        response.headers_mut().remove(CONTENT_ENCODING);
+    }
+    let kind = wire::content_type(call.surface, false);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
