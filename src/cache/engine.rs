@@ -106,25 +106,25 @@ impl Engine {
         Limits { bytes: settings.hold.as_usize(), patience: settings.patience.0 }
     }
 
-    /// The version of a model now, and what that allows; asks the upstream when nobody has since the start.
+    /// The version of a model now, and what that allows; asks the upstream when nobody has for a while.
     pub(super) async fn version(self: &Arc<Self>, model: &Model, settings: &Settings) -> Versioned {
         const PAUSE: Duration = Duration::from_secs(5);
         let rules = &settings.versions;
-        let mut standing = self.epochs.standing(model, self.now(), rules.unsure_after.0);
-        if standing == Standing::Unasked {
+        let standing = || self.epochs.standing(model, self.now(), rules.unsure_after.0);
+        let mut now = standing();
+        if matches!(now, Standing::Unasked | Standing::Unsure(_)) {
+            // At the first sight of a model, and after a time in which nobody asked for it.
             self.epochs.ask(model, self.now(), PAUSE, rules.ask_deadline.0).await;
-            standing = self.epochs.standing(model, self.now(), rules.unsure_after.0);
+            now = standing();
         }
-        match standing {
-            Standing::Sure { version, ageing: false } => Versioned { version, unsure: None },
-            Standing::Sure { version, ageing: true } => {
-                self.ask_in_background(model, PAUSE, rules.ask_deadline.0);
+        match now {
+            Standing::Sure { version, ageing } => {
+                if ageing {
+                    self.ask_in_background(model, PAUSE, rules.ask_deadline.0);
+                }
                 Versioned { version, unsure: None }
             }
-            Standing::Unsure(version) => {
-                self.ask_in_background(model, PAUSE, rules.ask_deadline.0);
-                Versioned { version, unsure: Some(rules.when_unsure) }
-            }
+            Standing::Unsure(version) => Versioned { version, unsure: Some(rules.when_unsure) },
             // Asked, without an answer: the version of before the start, if any, is in doubt.
             Standing::Unasked => Versioned { version: self.epochs.current(model), unsure: Some(rules.when_unsure) },
         }

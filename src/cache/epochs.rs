@@ -106,6 +106,8 @@ struct Known {
     epoch: Epoch,
     /// The version, ready for use.
     version: Version,
+    /// How often it changed since the start.
+    changes: u64,
     asking: Arc<Asking>,
 }
 
@@ -146,7 +148,7 @@ impl Epochs {
             // What was seen before the start says nothing about now.
             epoch.seen = None;
             let version = epoch.version();
-            (epoch.model.clone(), Known { epoch, version, asking: Arc::default() })
+            (epoch.model.clone(), Known { epoch, version, changes: 0, asking: Arc::default() })
         });
         Self { known: RwLock::new(known.collect()), ledger, source, writing: tokio::sync::Mutex::default() }
     }
@@ -199,37 +201,49 @@ impl Epochs {
             return;
         }
         *asking.last.lock() = Some(now);
-        match timeout(deadline, self.source.probe(model)).await {
-            Ok(Ok(Some(version))) => self.observe(model, version, now).await,
-            Ok(Ok(None)) => self.note(model, now, |epoch| {
-                if epoch.source != Source::Upstream {
-                    epoch.source = Source::Answers;
-                    epoch.seen = Some(now);
-                }
-            }),
-            Ok(Err(fault)) => tracing::debug!(upstream = %model.upstream, %fault, "a model's version was not told"),
-            Err(_) => tracing::debug!(upstream = %model.upstream, "a model's version was not told in time"),
+        if let Err(why) = self.probe(model, now, deadline).await {
+            tracing::debug!(upstream = %model.upstream, why, "a model's version was not told");
         }
     }
 
-    /// What the upstream says now, for a filling; `Ok(None)` where it says nothing.
+    /// The version that is running now, for a filling; `Ok(None)` where the upstream says nothing.
     ///
     /// # Errors
-    /// When it could not be asked.
+    /// Why it could not be asked.
     pub(super) async fn verify(
         &self,
         model: &Model,
         now: Timestamp,
         deadline: Duration,
-    ) -> Result<Option<Version>, ()> {
-        match timeout(deadline, self.source.probe(model)).await {
-            Ok(Ok(Some(signal))) => {
+    ) -> Result<Option<Version>, String> {
+        Ok(self.probe(model, now, deadline).await?.then(|| self.current(model)))
+    }
+
+    /// Asks the upstream; whether it says anything.
+    async fn probe(&self, model: &Model, now: Timestamp, deadline: Duration) -> Result<bool, String> {
+        let changes = self.changes(model);
+        let told = timeout(deadline, self.source.probe(model)).await.map_err(|_| "not in time".to_owned())?;
+        match told.map_err(|fault| fault.to_string())? {
+            // What was asked before a change and answered after it is of the past, and must not undo the change.
+            Some(_) if self.changes(model) != changes => Ok(true),
+            Some(signal) => {
                 self.observe(model, signal, now).await;
-                Ok(Some(self.current(model)))
+                Ok(true)
             }
-            Ok(Ok(None)) => Ok(None),
-            Ok(Err(_)) | Err(_) => Err(()),
+            None => {
+                self.alter(model, now, |epoch| {
+                    epoch.seen = Some(now);
+                    if epoch.source == Source::Unknown {
+                        epoch.source = Source::Answers;
+                    }
+                });
+                Ok(false)
+            }
         }
+    }
+
+    fn changes(&self, model: &Model) -> u64 {
+        self.known.read().get(model).map_or(0, |known| known.changes)
     }
 
     /// Notes what an upstream says of itself.
@@ -272,15 +286,12 @@ impl Epochs {
         all
     }
 
-    fn note(&self, model: &Model, now: Timestamp, change: impl FnOnce(&mut Epoch)) {
-        self.alter(model, now, change);
-    }
-
     fn alter(&self, model: &Model, now: Timestamp, change: impl FnOnce(&mut Epoch)) -> bool {
         let mut all = self.known.write();
         let known = all.entry(model.clone()).or_insert_with(|| Known::new(model.clone()));
         let changed = known.epoch.change(now, change);
         if changed {
+            known.changes += 1;
             known.version = known.epoch.version();
             let (version, upstream, name) = (&known.version.0, &model.upstream, &model.name);
             tracing::info!(%upstream, model = %name, %version, "a model has a new version");
@@ -303,6 +314,6 @@ impl Epochs {
 
 impl Known {
     fn new(model: Model) -> Self {
-        Self { epoch: Epoch::new(model), version: Version::unknown(), asking: Arc::default() }
+        Self { epoch: Epoch::new(model), version: Version::unknown(), changes: 0, asking: Arc::default() }
     }
 }

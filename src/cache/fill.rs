@@ -68,7 +68,7 @@ impl Due {
                 Some(reported) => (engine.epochs.report(model, reported, now).await, Ok(())),
                 None => (engine.epochs.current(model), Ok(())),
             },
-            Err(()) => (engine.epochs.current(model), Err(Cause::VersionUnknown)),
+            Err(_) => (engine.epochs.current(model), Err(Cause::VersionUnknown)),
         }
     }
 

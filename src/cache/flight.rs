@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 
+use super::follower::{Followed, Follower};
 use crate::domain::{Digest, Entry, Head, Shape, Target};
 
 /// How much a flight holds, and how long it bears a slow reader.
@@ -144,81 +145,9 @@ impl Drop for Lead {
     }
 }
 
-/// A request that receives the answer of another, identical one in flight.
-#[derive(Debug)]
-pub struct Follower {
-    flight: Arc<Flight>,
-    news: watch::Receiver<()>,
-    live: bool,
-    seat: u64,
-    done: bool,
-}
-
-/// What a follower receives.
-#[derive(Debug)]
-pub enum Followed {
-    /// The same wire shape: the upstream's head, then its bytes from the first on.
-    Live(Arc<Head>, Target),
-    /// Another wire shape: the finished entry, to be replayed in this caller's shape.
-    Whole(Arc<Entry>),
-    /// The leader came to nothing (no upstream, an answer that cannot be reshaped): look up once more, which may
-    /// make this request the leader.
-    Failed,
-}
-
-/// The answer being followed broke off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the answer broke off upstream")]
-pub struct Broken;
-
-impl Follower {
-    /// Waits for the head, or for the whole entry when this caller's shape differs from the leader's.
-    pub async fn begin(&mut self) -> Followed {
-        loop {
-            if let Some(followed) = self.flight.begin(self.live) {
-                return followed;
-            }
-            self.news().await;
-        }
-    }
-
-    /// The next bytes of a live answer; `None` at its end.
-    ///
-    /// # Errors
-    /// The upstream cut the answer, the leader was dropped in the middle of it, or this reader held up others for
-    /// too long.
-    pub async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
-        loop {
-            if self.done {
-                return None;
-            }
-            match self.flight.next(self.seat) {
-                Next::Chunk(bytes) => return Some(Ok(bytes)),
-                Next::Wait => self.news().await,
-                Next::End => self.done = true,
-                Next::Broken => {
-                    self.done = true;
-                    return Some(Err(Broken));
-                }
-            }
-        }
-    }
-
-    async fn news(&mut self) {
-        // The sender lives in the flight that `self` holds, so it cannot be gone.
-        let _ = self.news.changed().await;
-    }
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        self.flight.leave(self.seat);
-    }
-}
-
 /// An answer under way.
 #[derive(Debug)]
-struct Flight {
+pub(super) struct Flight {
     shape: Shape,
     limits: Limits,
     state: Mutex<State>,
@@ -259,7 +188,8 @@ impl Body {
     }
 }
 
-enum Next {
+/// What a reader finds at its place.
+pub(super) enum Next {
     Chunk(Bytes),
     End,
     Broken,
@@ -291,10 +221,10 @@ impl Flight {
             }
             seat
         };
-        Follower { news: self.news.subscribe(), flight: self, live, seat, done: false }
+        Follower::new(self.news.subscribe(), self, live, seat)
     }
 
-    fn leave(&self, seat: u64) {
+    pub(super) fn leave(&self, seat: u64) {
         self.state.lock().readers.remove(&seat);
         self.room.notify_one();
     }
@@ -304,7 +234,7 @@ impl Flight {
         self.news.send_replace(());
     }
 
-    fn begin(&self, live: bool) -> Option<Followed> {
+    pub(super) fn begin(&self, live: bool) -> Option<Followed> {
         let state = self.state.lock();
         if live && let Some((head, target)) = &state.head {
             return Some(Followed::Live(head.clone(), target.clone()));
@@ -316,7 +246,7 @@ impl Flight {
         }
     }
 
-    fn next(&self, seat: u64) -> Next {
+    pub(super) fn next(&self, seat: u64) -> Next {
         let mut state = self.state.lock();
         let Some(at) = state.readers.get(&seat).copied() else {
             // It was cut off for being slow, or came when the first bytes were gone.

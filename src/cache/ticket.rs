@@ -8,7 +8,8 @@ use bytes::Bytes;
 use super::Hit;
 use super::engine::Engine;
 use super::facts::Facts;
-use super::flight::{Follower, Lead};
+use super::flight::Lead;
+use super::follower::Follower;
 use super::lookup::Asking;
 use super::settings::Settings;
 use crate::domain::{

@@ -272,11 +272,26 @@ impl Embedder for FakeEmbedder {
 pub(super) struct FakeVersions {
     told: Mutex<HashMap<Model, Version>>,
     pub unreachable: Mutex<bool>,
+    /// Closed while answers are held back; who waits is counted.
+    gate: Mutex<Option<Arc<tokio::sync::Semaphore>>>,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl FakeVersions {
     pub(super) fn tell(&self, target: &Target, version: &str) {
         self.told.lock().insert(target.model.clone(), Version(version.into()));
+    }
+
+    /// Holds answers back from now on; how many wait can be read.
+    pub(super) fn hold(&self) -> Arc<AtomicUsize> {
+        *self.gate.lock() = Some(Arc::new(tokio::sync::Semaphore::new(0)));
+        self.waiting.clone()
+    }
+
+    pub(super) fn release(&self) {
+        if let Some(gate) = self.gate.lock().take() {
+            gate.close();
+        }
     }
 }
 
@@ -286,7 +301,14 @@ impl VersionSource for FakeVersions {
         if *self.unreachable.lock() {
             return Err(UpstreamError::Unreachable { upstream: model.upstream.to_string(), why: "told so".into() });
         }
-        Ok(self.told.lock().get(model).cloned())
+        let told = self.told.lock().get(model).cloned();
+        let gate = self.gate.lock().clone();
+        if let Some(gate) = gate {
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            // It is closed to let everyone through.
+            let _ = gate.acquire().await;
+        }
+        Ok(told)
     }
 }
 
