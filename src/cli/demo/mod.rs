@@ -44,7 +44,7 @@ pub async fn run(once: bool) -> Result<(), Exit> {
     let running = app::start(config, None).await.map_err(|error| Exit::new(Failure::Unavailable, error))?;
     let (app, admin) = (format!("http://{}", running.app), format!("http://{}", running.admin));
     println!("\ndejavu on {app}, in front of a simulated model server on {}\n", simulator.url());
-    let mut stage = Stage::new(&simulator, app.clone());
+    let mut stage = Stage::new(&simulator, app.clone(), admin.clone());
     let outcome = tokio::select! {
         outcome = show(&mut stage, in_terminal) => outcome,
         stopped = stop_asked_for(&running) => stopped,
@@ -114,7 +114,8 @@ mod tests {
         let config = configuration(folder.path(), &simulator).unwrap();
         embed::provision(&config.semantic.embed(), Progress::Logged).await.unwrap();
         let running = app::start(config, None).await.unwrap();
-        let mut stage = Stage::new(&simulator, format!("http://{}", running.app));
+        let (app, admin) = (format!("http://{}", running.app), format!("http://{}", running.admin));
+        let mut stage = Stage::new(&simulator, app, admin);
         let mut lines = Vec::new();
         for act in scenes().iter().flat_map(|scene| &scene.acts) {
             lines.extend(stage.play(act).await.unwrap());

@@ -27,6 +27,8 @@ pub(super) enum Act {
     PullModel,
     /// Time passes.
     Wait(Duration),
+    /// An operator purges a tag.
+    Purge(&'static str),
 }
 
 /// One request.
@@ -68,6 +70,7 @@ const HTTP_502: &str = "What does the HTTP status 502 mean?";
 const PLANET: &str = "What is the second largest planet in the solar system?";
 const CYCLING: &str = "How far can I cycle in 30 minutes?";
 const LEAVES: &str = "Why do leaves turn red in autumn?";
+const TRAINS: &str = "What does our travel policy say about trains?";
 const CACTUS: &str = "How do I water a cactus in winter?";
 
 /// The whole show.
@@ -148,12 +151,16 @@ pub(super) fn scenes() -> Vec<Scene> {
             ],
         },
         Scene {
-            title: "Answers grow old",
-            about: "A lifetime of one second, asked for by a header.",
+            title: "Answers grow old, and are withdrawn",
+            about: "A lifetime of one second, asked for by a header; then a purge by tag, as when a document has changed.",
             acts: vec![
                 Act::Ask(with(&[("x-cache-ttl", "1")], ask(CACTUS)), Expect::Miss(None)),
                 Act::Wait(Duration::from_millis(1100)),
                 asks(CACTUS, Expect::Miss(Some(Cause::Expired.into()))),
+                Act::Ask(with(&[("x-cache-tags", "travel-policy")], ask(TRAINS)), Expect::Miss(None)),
+                asks(TRAINS, Expect::Exact),
+                Act::Purge("travel-policy"),
+                asks(TRAINS, Expect::Miss(None)),
             ],
         },
     ]

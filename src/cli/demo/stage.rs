@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use futures_util::future::try_join_all;
+use http::Method;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::exchange::{Exchange, exchange};
@@ -20,6 +22,7 @@ pub(super) struct Stage<'a> {
     client: Client,
     simulator: &'a Simulator,
     app: String,
+    admin: String,
     /// What the model has said so far, and to what.
     told: HashMap<(Call, String), Told>,
 }
@@ -57,8 +60,8 @@ pub(super) struct Asked {
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn new(simulator: &'a Simulator, app: String) -> Self {
-        Self { client: Client::default(), simulator, app, told: HashMap::new() }
+    pub(super) fn new(simulator: &'a Simulator, app: String, admin: String) -> Self {
+        Self { client: Client::default(), simulator, app, admin, told: HashMap::new() }
     }
 
     /// Plays one act.
@@ -74,6 +77,7 @@ impl<'a> Stage<'a> {
                 sleep(*time).await;
                 Ok(vec![Line::Note(format!("{:.1} seconds pass", time.as_secs_f64()))])
             }
+            Act::Purge(tag) => self.purge(tag).await,
         }
     }
 
@@ -131,6 +135,18 @@ impl<'a> Stage<'a> {
             sleep(Duration::from_millis(20)).await;
         }
         Ok(vec![Line::Note(format!("{MODEL} is pulled again: a new build under the same name"))])
+    }
+
+    async fn purge(&self, tag: &str) -> Result<Vec<Line>> {
+        let url = format!("{}/admin/v1/purge", self.admin);
+        let body = json!({ "tag": tag, "dry_run": false }).to_string();
+        let headers = [("content-type", "application/json")];
+        let answer = self.client.fetch(Method::POST, &url, &headers, body).await.context("purging")?;
+        if !answer.status().is_success() {
+            bail!("the purge was answered {}: {}", answer.status(), String::from_utf8_lossy(answer.body()));
+        }
+        let went: Value = serde_json::from_slice(answer.body()).context("purging")?;
+        Ok(vec![Line::Note(format!("purged by tag {tag}: {} entry", went["entries"]))])
     }
 }
 
