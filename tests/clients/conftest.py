@@ -1,5 +1,5 @@
-"""Starts the real `dejavu serve` in front of the test upstream, once per session, and offers each test a fresh cache
-namespace through its own API key."""
+"""Starts the real `dejavu serve` in front of the test upstream, once per session, and offers each test a cache
+of its own through its own API key."""
 
 import os
 import pathlib
@@ -51,9 +51,19 @@ def dejavu(upstream, tmp_path_factory):
         kind = "openai"
         url = "{upstream.url}/v1"
         location = "cloud"
+        [[upstream]]
+        name = "anthropic"
+        kind = "anthropic"
+        url = "{upstream.url}"
         [[route]]
         model = "gpt-*"
         to = ["openai"]
+        [[route]]
+        model = "text-embedding-*"
+        to = ["openai"]
+        [[route]]
+        model = "claude-*"
+        to = ["anthropic"]
         [[route]]
         model = "*"
         to = ["ollama"]

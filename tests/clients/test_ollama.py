@@ -60,3 +60,36 @@ def test_errors_reach_the_client_as_they_are(client):
 
 def test_lists_pass_through(client):
     assert client.list().models[0].digest.startswith("sha256:")
+
+
+@pytest.mark.parametrize("first_streamed", [True, False])
+def test_generate(client, upstream, first_streamed):
+    prompt = f"Why is the sky blue, {first_streamed}?"
+
+    def said(stream):
+        answer = client.generate(model=MODEL, prompt=prompt, stream=stream)
+        lines = list(answer) if stream else [answer]
+        assert lines[-1].done and lines[-1].context == [1, 2, 3]
+        return "".join(line.response for line in lines)
+
+    assert said(first_streamed) == said(not first_streamed)
+    assert upstream.count(prompt) == 1
+
+
+def test_loading_a_model_is_never_cached(client, upstream):
+    before = upstream.count('"keep_alive":"77m"') + upstream.count('"keep_alive": "77m"')
+    for _ in range(2):
+        assert client.generate(model=MODEL, keep_alive="77m").done_reason == "load"
+    after = upstream.count('"keep_alive":"77m"') + upstream.count('"keep_alive": "77m"')
+    assert after - before == 2
+
+
+def test_embeddings_are_kept_item_by_item(client, upstream):
+    one, two = client.embed(model=MODEL, input=["delta wing", "epsilon ring"]).embeddings
+    again = client.embed(model=MODEL, input=["epsilon ring", "zeta function", "delta wing"]).embeddings
+    assert [again[0], again[2]] == [two, one]
+    assert upstream.count("delta wing") == 1 and upstream.count("zeta function") == 1
+
+
+def test_show_passes_through(client):
+    assert client.show(MODEL).capabilities == ["completion"]

@@ -1,0 +1,50 @@
+"""The Anthropic dialect."""
+
+from .said import answer_to, fresh, wants_tool, words
+
+
+def messages(http, body):
+    if body["model"] == "claude-missing":
+        error = {"type": "not_found_error", "message": "model: claude-missing"}
+        return http.json(404, {"type": "error", "error": error, "request_id": "req_1"})
+    calls = wants_tool(body.get("tools"), body["messages"])
+    blocks = []
+    if (body.get("thinking") or {}).get("type") == "enabled":
+        blocks.append({"type": "thinking", "thinking": "Let me think about it.", "signature": "c2lnbmVk+/=="})
+    if calls:
+        blocks.append({"type": "tool_use", "id": "toolu_01", "name": "get_weather", "input": {"city": "Vienna"}})
+    else:
+        blocks.append({"type": "text", "text": answer_to(body["messages"])})
+    stop = "tool_use" if calls else "end_turn"
+    usage = {"input_tokens": 11, "output_tokens": 20, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
+    common = {"id": fresh("msg_01", 22), "type": "message", "role": "assistant", "model": "claude-sonnet-4-5-20250929"}
+    if not body.get("stream"):
+        ended = {"stop_reason": stop, "stop_sequence": None, "usage": usage}
+        return http.json(200, {**common, "content": blocks, **ended})
+    start = {**common, "content": [], "stop_reason": None, "stop_sequence": None, "usage": {**usage, "output_tokens": 1}}
+    events = [{"type": "message_start", "message": start}, {"type": "ping"}]
+    for index, block in enumerate(blocks):
+        events += streamed(index, block)
+    events.append({"type": "message_delta", "delta": {"stop_reason": stop, "stop_sequence": None},
+                   "usage": {"output_tokens": 20}})
+    events.append({"type": "message_stop"})
+    http.events(events, named=True)
+
+
+def streamed(index, block):
+    kind = block["type"]
+    if kind == "text":
+        empty, deltas = {**block, "text": ""}, [{"type": "text_delta", "text": word} for word in words(block["text"])]
+    elif kind == "thinking":
+        empty = {**block, "thinking": "", "signature": ""}
+        deltas = [{"type": "thinking_delta", "thinking": word} for word in words(block["thinking"])]
+        deltas.append({"type": "signature_delta", "signature": block["signature"]})
+    else:
+        empty = {**block, "input": {}}
+        deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in ["", '{"city": ', '"Vienna"}']]
+    return [{"type": "content_block_start", "index": index, "content_block": empty},
+            *[{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas],
+            {"type": "content_block_stop", "index": index}]
+
+
+POSTS = {"/v1/messages": messages}

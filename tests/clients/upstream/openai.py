@@ -1,0 +1,125 @@
+"""The OpenAI dialect."""
+
+import base64
+import json
+import struct
+import time
+
+from .said import answer_to, fresh, text_of, vector, wants_tool, words
+
+REPORTED = "gpt-4o-mini-2024-07-18"
+
+
+def chat(http, body):
+    if body["model"] == "gpt-missing":
+        error = {"message": "The model does not exist", "type": "invalid_request_error", "param": None,
+                 "code": "model_not_found"}
+        return http.json(404, {"error": error})
+    if body["model"] == "gpt-limited":
+        error = {"message": "Rate limit reached", "type": "requests", "param": None, "code": "rate_limit_exceeded"}
+        return http.json(429, {"error": error}, {"retry-after": "1"})
+    if (body.get("response_format") or {}).get("type") == "json_schema":
+        text = json.dumps({"city": "Vienna", "population": 1_982_000})
+    else:
+        text = answer_to(body["messages"])
+    usage = usage_of(text)
+    common = {"id": fresh("chatcmpl-"), "created": int(time.time()), "model": REPORTED, "service_tier": "default",
+              "system_fingerprint": "fp_34a54ae93c"}
+    call = {"id": "call_abc123", "type": "function",
+            "function": {"name": "get_weather", "arguments": '{"city":"Vienna"}'}}
+    calls = wants_tool(body.get("tools"), body["messages"])
+    finish = "tool_calls" if calls else "stop"
+    if not body.get("stream"):
+        message = {"role": "assistant", "content": None if calls else text, "refusal": None, "annotations": []}
+        if calls:
+            message["tool_calls"] = [call]
+        choices = [{"index": index, "message": message, "logprobs": None, "finish_reason": finish}
+                   for index in range(body.get("n") or 1)]
+        return http.json(200, {**common, "object": "chat.completion", "choices": choices, "usage": usage})
+    counted = bool((body.get("stream_options") or {}).get("include_usage"))
+    deltas = [({"role": "assistant", "content": None if calls else "", "refusal": None}, None)]
+    if calls:
+        opened = {**call, "index": 0, "function": {"name": "get_weather", "arguments": ""}}
+        deltas += [({"tool_calls": [opened]}, None)]
+        deltas += [({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}, None)
+                   for piece in ['{"city"', ':"Vienna"}']]
+    else:
+        deltas += [({"content": word}, None) for word in words(text)]
+    deltas += [({}, finish)]
+    chunk = {**common, "object": "chat.completion.chunk"}
+    rest = {"usage": None} if counted else {}
+    events = [{**chunk, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": end}], **rest}
+              for delta, end in deltas]
+    if counted:
+        events.append({**chunk, "choices": [], "usage": usage})
+    http.events(events, done=True)
+
+
+def completions(http, body):
+    text = answer_to(body["prompt"])
+    common = {"id": fresh("cmpl-"), "object": "text_completion", "created": int(time.time()), "model": REPORTED}
+    choice = {"index": 0, "logprobs": None, "finish_reason": "stop"}
+    if not body.get("stream"):
+        return http.json(200, {**common, "choices": [{"text": text, **choice}], "usage": usage_of(text)})
+    events = [{**common, "choices": [{"text": word, **choice, "finish_reason": None}]} for word in words(text)]
+    events.append({**common, "choices": [{"text": "", **choice}]})
+    http.events(events, done=True)
+
+
+def responses(http, body):
+    asked = body["input"] if isinstance(body["input"], str) else text_of(body["input"][-1].get("content"))
+    text = answer_to(asked)
+    part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    item = {"id": fresh("msg_", 40), "type": "message", "status": "completed", "role": "assistant", "content": [part]}
+    usage = {"input_tokens": 11, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 20,
+             "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 31}
+    whole = {"id": fresh("resp_", 40), "object": "response", "created_at": int(time.time()), "status": "completed",
+             "error": None, "incomplete_details": None, "instructions": None, "model": REPORTED, "output": [item],
+             "parallel_tool_calls": True, "previous_response_id": None, "store": body.get("store", True),
+             "temperature": 1.0, "text": {"format": {"type": "text"}}, "tool_choice": "auto", "tools": [],
+             "top_p": 1.0, "truncation": "disabled", "usage": usage, "metadata": {}}
+    if not body.get("stream"):
+        return http.json(200, whole)
+    begun = {**whole, "status": "in_progress", "output": [], "usage": None}
+    place = {"item_id": item["id"], "output_index": 0, "content_index": 0}
+    events = [
+        {"type": "response.created", "response": begun},
+        {"type": "response.in_progress", "response": begun},
+        {"type": "response.output_item.added", "output_index": 0,
+         "item": {**item, "status": "in_progress", "content": []}},
+        {"type": "response.content_part.added", **place, "part": {**part, "text": ""}},
+        *[{"type": "response.output_text.delta", **place, "delta": word, "logprobs": []} for word in words(text)],
+        {"type": "response.output_text.done", **place, "text": text, "logprobs": []},
+        {"type": "response.content_part.done", **place, "part": part},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": "response.completed", "response": whole},
+    ]
+    http.events([{**event, "sequence_number": number} for number, event in enumerate(events)], named=True)
+
+
+def embeddings(http, body):
+    inputs = body["input"] if isinstance(body["input"], list) else [body["input"]]
+    packed = body.get("encoding_format") == "base64"
+    data = []
+    for index, text in enumerate(inputs):
+        numbers = vector(str(text), body.get("dimensions") or 8)
+        written = base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode() if packed else numbers
+        data.append({"object": "embedding", "index": index, "embedding": written})
+    tokens = sum(len(str(text).split()) for text in inputs)
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    http.json(200, {"object": "list", "data": data, "model": body["model"], "usage": usage})
+
+
+def models():
+    data = [{"id": "gpt-4o-mini", "object": "model", "created": 1700000000, "owned_by": "tests"}]
+    return {"object": "list", "data": data}
+
+
+def usage_of(text):
+    written = len(text.split())
+    return {"prompt_tokens": 11, "completion_tokens": written, "total_tokens": 11 + written}
+
+
+POSTS = {"/v1/chat/completions": chat, "/v1/completions": completions, "/v1/responses": responses,
+         "/v1/embeddings": embeddings}
+GETS = {"/v1/models": models}
