@@ -13,17 +13,17 @@ use http::{Method, Response};
 use serde_json::{Value, json};
 
 /// A running cache, its upstream, and a client.
-pub struct Bed {
+pub(crate) struct Bed {
     /// The chat path of the cache.
-    pub url: String,
+    pub(crate) url: String,
     /// The chat path of the upstream.
-    pub upstream: String,
+    pub(crate) upstream: String,
     running: Running,
     client: Client,
 }
 
 impl Bed {
-    pub async fn start(data: &Path) -> Self {
+    pub(crate) async fn start(data: &Path) -> Self {
         let upstream =
             serve(Router::new().route("/v1/chat/completions", post(answer)).route("/v1/models", get(models))).await;
         let text = format!(
@@ -40,13 +40,13 @@ impl Bed {
         }
     }
 
-    pub async fn ask(&self, body: &Bytes) -> Response<Bytes> {
+    pub(crate) async fn ask(&self, body: &Bytes) -> Response<Bytes> {
         let headers = [("content-type", "application/json")];
         self.client.fetch(Method::POST, &self.url, &headers, body.clone()).await.expect("an answer")
     }
 
     /// A server that returns these bytes to every post, and nothing else.
-    pub async fn bare(&self, bytes: Bytes) -> String {
+    pub(crate) async fn bare(&self, bytes: Bytes) -> String {
         let handler = move || {
             let bytes = bytes.clone();
             async move { ([("content-type", "application/json")], bytes) }
@@ -57,9 +57,9 @@ impl Bed {
     }
 
     /// Waits until the index holds all entries.
-    pub async fn until_rebuilt(&self, entries: usize) {
+    pub(crate) async fn until_rebuilt(&self, entries: usize) {
         loop {
-            let vectors = self.admin("stats").await["index"]["vectors"].as_u64().unwrap_or_default();
+            let vectors = self.admin("stats").await["cache"]["index"]["vectors"].as_u64().unwrap_or_default();
             if vectors as usize >= entries {
                 return;
             }
@@ -67,7 +67,7 @@ impl Bed {
         }
     }
 
-    pub async fn semantic_hits(&self) -> u64 {
+    pub(crate) async fn semantic_hits(&self) -> u64 {
         self.admin("stats").await["requests"]["hit_semantic"].as_u64().expect("a count")
     }
 
@@ -77,20 +77,20 @@ impl Bed {
         serde_json::from_slice(answer.body()).expect("JSON")
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.running.shutdown().await;
     }
 }
 
 /// A chat request for one user message.
-pub fn chat(text: &str, stream: bool) -> Bytes {
+pub(crate) fn chat(text: &str, stream: bool) -> Bytes {
     json!({"model": "gpt-4o-mini", "stream": stream, "messages": [{"role": "user", "content": text}]})
         .to_string()
         .into()
 }
 
 /// Question number `at`, beginning with `opening`; the same number asks the same thing.
-pub fn wording(opening: &str, at: usize) -> String {
+pub(crate) fn wording(opening: &str, at: usize) -> String {
     const VERBS: [&str; 20] = [
         "repair",
         "clean",

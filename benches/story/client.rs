@@ -10,7 +10,7 @@ use http::Method;
 use tokio::task::JoinSet;
 
 /// Sends `requests` requests from `crowd` clients, each waiting for its answer before it asks again, and prints a row.
-pub async fn measure(
+pub(crate) async fn measure(
     label: &str,
     crowd: usize,
     requests: usize,
@@ -46,7 +46,7 @@ pub async fn measure(
 }
 
 /// Prints one row: requests a second, and percentiles.
-pub fn row(label: &str, mut times: Vec<Duration>, took: Duration) {
+pub(crate) fn row(label: &str, mut times: Vec<Duration>, took: Duration) {
     times.sort_unstable();
     let percentile = |share: f64| {
         let at = ((times.len() - 1) as f64 * share).round() as usize;

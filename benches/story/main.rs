@@ -11,6 +11,7 @@ mod seed;
 use std::time::Instant;
 
 use bed::{Bed, chat, wording};
+use bytes::Bytes;
 use client::{measure, row};
 
 /// Clients at work at once where throughput is asked for.
@@ -50,12 +51,16 @@ async fn equality(bed: &Bed) {
     let bare = bed.bare(hit.into_body()).await;
     for crowd in [1, CROWD] {
         let clients = format!("{crowd} client{}", if crowd == 1 { "" } else { "s" });
-        measure(&format!("bare handler, same bytes, {clients}"), crowd, REQUESTS, &bare, &[], |_| question.clone())
-            .await;
-        measure(&format!("exact hit, {clients}"), crowd, REQUESTS, &bed.url, &[], |_| question.clone()).await;
+        let same = || always(question.clone());
+        measure(&format!("bare handler, same bytes, {clients}"), crowd, REQUESTS, &bare, &[], same()).await;
+        measure(&format!("exact hit, {clients}"), crowd, REQUESTS, &bed.url, &[], same()).await;
     }
-    let streamed = chat(&wording("How do I", 0), true);
-    measure("exact hit replayed as a stream, 1 client", 1, REQUESTS, &bed.url, &[], |_| streamed.clone()).await;
+    let streamed = always(chat(&wording("How do I", 0), true));
+    measure("exact hit replayed as a stream, 1 client", 1, REQUESTS, &bed.url, &[], streamed).await;
+}
+
+fn always(body: Bytes) -> impl Fn(usize) -> Bytes + Send + Sync + Clone {
+    move |_| body.clone()
 }
 
 /// What passing through costs where nothing is found, beyond the embedding.
@@ -73,7 +78,7 @@ async fn misses(bed: &Bed) {
 /// The embedding alone, of the wordings that the semantic scenarios ask.
 async fn embedding() {
     let embedder =
-        dejavu::embed::open(&seed::fresh_embedding(), dejavu::embed::Progress::Lines).await.expect("an embedder");
+        dejavu::embed::open(&seed::fresh_embedding(), dejavu::embed::Progress::Logged).await.expect("an embedder");
     let mut times = Vec::with_capacity(WORDINGS);
     let started = Instant::now();
     for at in 0..WORDINGS {

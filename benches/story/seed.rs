@@ -9,7 +9,7 @@ use dejavu::store::{self, EntryStore};
 use crate::bed::{Bed, chat, wording};
 
 /// Fills `folder` with `entries` entries of one scope: `asked` real questions, and the rest under random vectors.
-pub async fn fill(folder: &Path, entries: usize, asked: usize) {
+pub(crate) async fn fill(folder: &Path, entries: usize, asked: usize) {
     let bed = Bed::start(folder).await;
     for at in 0..asked {
         bed.ask(&chat(&wording("How do I", at), false)).await;
@@ -24,16 +24,15 @@ pub async fn fill(folder: &Path, entries: usize, asked: usize) {
         let mut entry = model.clone();
         entry.key = Key(Digest::of(&at.to_le_bytes()));
         entry.prompt = format!("A question of the crowd, number {at}").into();
-        if let Some(place) = &mut entry.placement {
-            let raw = (0..place.vector.dimension()).map(|_| random.f32() - 0.5).collect();
-            place.vector = Vector::normalised(raw).expect("a vector");
-        }
+        let place = entry.placement.as_mut().and_then(|place| place.embedded.as_mut()).expect("it was embedded");
+        let raw = (0..place.vector.dimension()).map(|_| random.f32() - 0.5).collect();
+        place.vector = Vector::normalised(raw).expect("a vector");
         store.put(&entry).await.expect("it is kept");
     }
     store.close().await.expect("the store closes");
 }
 
 /// The default embedder without its memory of recent texts, so that every text is computed.
-pub fn fresh_embedding() -> embed::Settings {
+pub(crate) fn fresh_embedding() -> embed::Settings {
     embed::Settings { recent: 0, ..embed::Settings::default() }
 }
