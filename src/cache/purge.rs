@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -130,12 +131,9 @@ pub enum PurgeError {
 
 /// The purges of late, for the answers that were being generated meanwhile.
 #[derive(Debug, Default)]
-pub(super) struct PurgeLog(Mutex<Late>);
-
-#[derive(Debug, Default)]
-struct Late {
-    count: u64,
-    purges: VecDeque<Criteria>,
+pub(super) struct PurgeLog {
+    count: AtomicU64,
+    late: Mutex<VecDeque<Criteria>>,
 }
 
 impl PurgeLog {
@@ -144,24 +142,24 @@ impl PurgeLog {
 
     /// How many purges there have been.
     pub(super) fn count(&self) -> u64 {
-        self.0.lock().count
+        self.count.load(Ordering::SeqCst)
     }
 
     fn note(&self, criteria: Criteria) {
-        let mut late = self.0.lock();
-        late.count += 1;
-        late.purges.push_back(criteria);
-        if late.purges.len() > Self::MOST {
-            late.purges.pop_front();
+        let mut late = self.late.lock();
+        self.count.fetch_add(1, Ordering::SeqCst);
+        late.push_back(criteria);
+        if late.len() > Self::MOST {
+            late.pop_front();
         }
     }
 
     /// Whether a purge after the first `seen` ones matches the entry.
     pub(super) fn hits(&self, seen: u64, entry: &Entry, facts: &Facts) -> bool {
-        let late = self.0.lock();
-        let missed = usize::try_from(late.count.saturating_sub(seen)).unwrap_or(usize::MAX);
-        missed > late.purges.len()
-            || late.purges.iter().rev().take(missed).any(|purge| purge.match_facts(facts) && purge.match_prompt(entry))
+        let late = self.late.lock();
+        let missed = usize::try_from(self.count().saturating_sub(seen)).unwrap_or(usize::MAX);
+        missed > late.len()
+            || late.iter().rev().take(missed).any(|purge| purge.match_facts(facts) && purge.match_prompt(entry))
     }
 }
 

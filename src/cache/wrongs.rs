@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
 use super::engine::Engine;
@@ -25,16 +25,11 @@ pub struct Reported {
 /// Reported matches, and the matches of late that may yet be reported.
 #[derive(Debug)]
 pub(super) struct Wrongs {
-    known: Mutex<Known>,
+    record: RwLock<Record>,
+    /// Who was given which entry by meaning: the asker's own id, then the entry's. Oldest first.
+    late: Mutex<VecDeque<(EntryId, EntryId)>>,
     ledger: Arc<dyn Ledger>,
     writing: tokio::sync::Mutex<()>,
-}
-
-#[derive(Debug, Default)]
-struct Known {
-    record: Record,
-    /// Who was given which entry by meaning: the asker's own id, then the entry's. Oldest first.
-    late: VecDeque<(EntryId, EntryId)>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -58,46 +53,48 @@ impl Wrongs {
             tracing::warn!(%fault, "reported matches could not be read");
             None
         });
-        let record = record.and_then(|record| rmp_serde::from_slice(&record).ok()).unwrap_or_default();
-        let known = Known { record, late: VecDeque::new() };
-        Self { known: Mutex::new(known), ledger, writing: tokio::sync::Mutex::default() }
+        let record: Record = record.and_then(|record| rmp_serde::from_slice(&record).ok()).unwrap_or_default();
+        Self { record: RwLock::new(record), late: Mutex::default(), ledger, writing: tokio::sync::Mutex::default() }
     }
 
     /// Notes that `asker` was given `entry` by meaning.
     pub(super) fn matched(&self, asker: EntryId, entry: EntryId) {
-        let mut known = self.known.lock();
-        if known.late.back() == Some(&(asker, entry)) {
+        let mut late = self.late.lock();
+        if late.back() == Some(&(asker, entry)) {
             return;
         }
-        if known.late.len() >= Self::LATE {
-            known.late.pop_front();
+        if late.len() >= Self::LATE {
+            late.pop_front();
         }
-        known.late.push_back((asker, entry));
+        late.push_back((asker, entry));
     }
 
     /// Whether `asker` must not be given `entry`.
     pub(super) fn forbid(&self, asker: EntryId, entry: EntryId) -> bool {
-        let known = self.known.lock();
-        known.record.pairs.contains(&(asker, entry)) || known.record.is_quarantined(entry)
+        let record = self.record.read();
+        record.pairs.contains(&(asker, entry)) || record.is_quarantined(entry)
     }
 
     /// Whether nobody is to be given `entry`.
     pub(super) fn quarantined(&self, entry: EntryId) -> bool {
-        self.known.lock().record.is_quarantined(entry)
+        self.record.read().is_quarantined(entry)
     }
 
     /// Forgets the reports about an entry that is answered anew.
     pub(super) async fn renewed(&self, entry: EntryId) {
-        let known = self.known.lock().record.reports.remove(&entry).is_some();
-        if known && let Err(fault) = self.write().await {
+        if !self.record.read().reports.contains_key(&entry) {
+            return;
+        }
+        self.record.write().reports.remove(&entry);
+        if let Err(fault) = self.write().await {
             tracing::warn!(%fault, "reported matches could not be written");
         }
     }
 
     async fn report(&self, entry: EntryId, asker: Option<EntryId>) -> Result<Reported, StoreError> {
         let reported = {
-            let mut known = self.known.lock();
-            let Known { record, late } = &mut *known;
+            let late = self.late.lock();
+            let mut record = self.record.write();
             // A report that names no asker is meant of everyone who was given the entry of late: better a few
             // misses too many than the same wrong answer again.
             let askers = late.iter().filter(|(_, given)| *given == entry).map(|(asker, _)| *asker);
@@ -116,7 +113,7 @@ impl Wrongs {
 
     async fn write(&self) -> Result<(), StoreError> {
         let _order = self.writing.lock().await;
-        let record = rmp_serde::to_vec(&self.known.lock().record);
+        let record = rmp_serde::to_vec(&*self.record.read());
         let record = record.map_err(|fault| StoreError::Engine(fault.to_string()))?;
         self.ledger.write(RECORD, &record).await
     }

@@ -128,4 +128,28 @@ async fn a_purge_that_the_store_refuses_is_not_acknowledged_and_serves_no_more()
     house.answer(&question, "Shakespeare").await;
     *house.store.writes_fail.lock() = true;
     assert!(matches!(house.engine.purge(&by_tag("doc-1"), false).await, Err(PurgeError::Store(_))));
+    assert_eq!(said(&house.lookup(&question).await).0, "MISS");
+    assert_eq!(house.engine.census().entries, 0);
+}
+
+#[tokio::test]
+async fn a_namespace_is_empty_before_the_disk_has_let_go_of_it() {
+    let house = House::open().await;
+    let inside = ask("Who wrote Hamlet?").with(|ask| {
+        (ask.namespace, ask.directives.namespace) = ("test", Namespace("test".into()));
+    });
+    house.answer(&inside, "Shakespeare").await;
+    house.answer(&ask("Who wrote Hamlet?"), "Shakespeare").await;
+    // The disk is busy with something else.
+    let busy = house.engine.shelf.change().await;
+    let filter = Filter { namespace: Some(Namespace("test".into())), ..Filter::default() };
+    let engine = house.engine.clone();
+    let purge = house.tasks.spawn(async move { engine.purge(&filter, false).await.map(|purged| purged.entries) });
+    while said(&house.lookup(&inside).await).0 == "HIT" {
+        tokio::task::yield_now().await;
+    }
+    house.hit(&ask("Who wrote Hamlet?")).await;
+    assert!(!purge.is_finished());
+    drop(busy);
+    assert_eq!(purge.await.unwrap().unwrap(), 1);
 }
