@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::*;
 use crate::domain::{Digest, Lasting, Vector};
-use crate::embed::{Embedding, Precision};
+use crate::embed::{Embedding, Precision, exported};
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -106,6 +106,30 @@ async fn a_folder_with_the_same_model_is_the_same_space() {
     let from_folder = open(&settings, Progress::Logged).await.unwrap();
     let default = open(&Settings { offline: true, ..Settings::default() }, Progress::Logged).await.unwrap();
     assert_eq!(from_folder.space().id, default.space().id);
+}
+
+#[tokio::test]
+async fn an_onnx_folder_is_used_as_it_is_and_is_a_space_of_its_own() {
+    let there = provision(&Settings::default(), Progress::Logged).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    // The tokenizer's own files are left out: their defaults are those of BERT.
+    for file in ["config.json", "tokenizer.json", "sentence_bert_config.json"] {
+        std::fs::copy(there.model.join(file), folder.path().join(file)).unwrap();
+    }
+    let config = std::fs::read(there.model.join("config.json")).unwrap();
+    let (weights, exports) = (there.model.join("model.safetensors"), there.home.join("exports"));
+    let exported = exported::bert(&config, &weights, None, Precision::Fp32, &exports).unwrap();
+    std::fs::write(folder.path().join("model.onnx"), &exported.graph).unwrap();
+
+    let settings = Settings {
+        model: folder.path().display().to_string(),
+        deadline: Lasting::seconds(120),
+        offline: true,
+        ..Settings::default()
+    };
+    let embedder = open(&settings, Progress::Logged).await.unwrap();
+    assert_ne!(embedder.space().id, real(Precision::Fp32).await.space().id);
+    agree(&*embedder, 0.9999).await;
 }
 
 #[tokio::test]

@@ -184,7 +184,7 @@ impl Writer<'_> {
 
     /// The two-layer perceptron with the exact (erf) GELU, the residual and its normalisation. The second layer is
     /// never quantised: what the GELU lets through spans too wide a range for eight bits, and this one layer made
-    /// two thirds of the error (`docs/decisions/001-embedding-precision.md`).
+    /// about half of the error (`docs/decisions/001-embedding-precision.md`).
     fn feed_forward(&mut self, name: &str, hidden: &Hidden) -> Result<Hidden, ExportError> {
         let Config { hidden_size: width, intermediate_size: wide, .. } = *self.config;
         let widen = format!("{name}.intermediate.dense");
