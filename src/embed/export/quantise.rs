@@ -15,7 +15,7 @@ pub(super) struct Quantised {
 /// The largest magnitude a layer's weight takes.
 ///
 /// One bit is left unused: processors without VNNI multiply unsigned by signed bytes in pairs and saturate the sum
-/// at 16 bits. 255 x 64 x 2 stays below that, so every processor computes the same vectors.
+/// at 16 bits. 255 x 64 x 2 stays below that, so every processor computes the same sums.
 const WEIGHT_LIMIT: f32 = 64.0;
 /// The largest magnitude in an embedding table, which is looked up and never multiplied in eight bits.
 const TABLE_LIMIT: f32 = 127.0;
