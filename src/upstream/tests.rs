@@ -1,6 +1,7 @@
 //! The fleet against real servers on this machine.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -24,6 +25,8 @@ enum Reply {
     Stall(&'static str),
     /// Sends the text and breaks off.
     Break(&'static str),
+    /// Sends mebibytes for ever, and counts them.
+    Flood(Arc<AtomicUsize>),
 }
 
 /// A real HTTP server on a port of its own that notes what it is asked and says `default` when its replies run out.
@@ -73,6 +76,14 @@ impl Reply {
     fn respond(self) -> Response {
         let first = |text: &'static str| stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(text.as_bytes()))]);
         let (status, body) = match self {
+            Self::Flood(sent) => {
+                let mebibyte = Bytes::from(vec![b'x'; 1 << 20]);
+                let endless = stream::repeat_with(move || {
+                    sent.fetch_add(1, Ordering::SeqCst);
+                    Ok::<_, std::io::Error>(mebibyte.clone())
+                });
+                (StatusCode::OK, Body::from_stream(endless))
+            }
             Self::Say(status, text) => (status, Body::from(text)),
             Self::Stall(text) => (StatusCode::OK, Body::from_stream(first(text).chain(stream::pending()))),
             Self::Break(text) => {
@@ -261,6 +272,21 @@ async fn a_turn_lasts_as_long_as_the_body_and_a_full_queue_says_busy() {
     assert!(matches!(send(&fleet, chat("m")).await, Err(UpstreamError::Busy { .. })));
     drop(at_work);
     assert_eq!(text(send(&fleet, chat("m")).await.unwrap()).await.unwrap(), "ok");
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_reads_does_not_pile_up() {
+    let fake = Fake::start("ok").await;
+    let fleet = Fleet::new(&[upstream("a", Kind::OpenAi, &fake.url)], &[]).unwrap();
+    let sent = Arc::new(AtomicUsize::new(0));
+    fake.will([Reply::Flood(Arc::clone(&sent))]);
+    let mut body = send(&fleet, chat("m")).await.unwrap().body;
+    body.next().await.unwrap().unwrap();
+    // Were it pulled without being asked for, each of these turns would bring more of it.
+    for _ in 0..2000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(sent.load(Ordering::SeqCst) < 64, "what the sockets hold, and no more");
 }
 
 #[tokio::test]
