@@ -14,7 +14,8 @@ const RANKS: &[(u8, &[&str])] = &[
     (4, &["serve"]),
     (5, &["config"]),
     (6, &["app"]),
-    (7, &["cli", "main"]),
+    (7, &["cli"]),
+    (8, &["main"]),
 ];
 
 /// The one file that may name each outside engine.
