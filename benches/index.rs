@@ -1,7 +1,8 @@
 //! How long finding the nearest vectors takes, by scan and through a graph.
 //!
 //! `cargo bench --bench index`. Before criterion's own figures it prints what building costs, in time and memory, and
-//! the recall of searches. `DEJAVU_BENCH_LARGEST` bounds the number of vectors (default 100000).
+//! the recall of searches. `DEJAVU_BENCH_LARGEST` bounds the number of vectors (default 100000, of which the graph
+//! alone takes some minutes to build), `DEJAVU_BENCH_LARGEST_GRAPH` those in graphs.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -90,7 +91,8 @@ fn recall(index: &Partitions, exact: &Partitions, queries: &[Vector]) -> f64 {
 }
 
 fn searches(criterion: &mut Criterion) {
-    let largest = std::env::var("DEJAVU_BENCH_LARGEST").ok().and_then(|n| n.parse().ok()).unwrap_or(100_000);
+    let bound = |name: &str| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(100_000);
+    let (largest, largest_graph) = (bound("DEJAVU_BENCH_LARGEST"), bound("DEJAVU_BENCH_LARGEST_GRAPH"));
     let mut prompts = Prompts::new();
     let vectors: Vec<_> = (0..largest).map(|_| prompts.next()).collect();
     let queries: Vec<_> = (0..256).map(|_| prompts.next()).collect();
@@ -101,7 +103,7 @@ fn searches(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("scan", count), |bencher| {
             bencher.iter(|| exact.search(scope(), black_box(next.next().expect("endless")), NEIGHBOURS));
         });
-        if count < 10_000 {
+        if count < 10_000 || count > largest_graph {
             continue;
         }
         let graph = build(&vectors[..count], count / 2);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
 
-use crate::{Database, Fault};
+use crate::{Database, Fault, Record};
 
 /// A database in memory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -84,7 +84,7 @@ impl Database for Tables {
         Ok(())
     }
 
-    fn next(&self, table: &str, after: Option<&[u8]>) -> Result<Option<(Vec<u8>, Vec<u8>)>, Fault> {
+    fn next(&self, table: &str, after: Option<&[u8]>) -> Result<Option<Record>, Fault> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let Some(records) = self.0.get(table) else { return Ok(None) };
         let next = records.range::<[u8], _>((from, Bound::Unbounded)).next();

@@ -21,6 +21,9 @@ pub use dump::{InvalidDump, Tables};
 /// Whatever the engine underneath reports, or a step's own complaint.
 pub type Fault = Box<dyn std::error::Error + Send + Sync>;
 
+/// A key with its value.
+pub type Record = (Vec<u8>, Vec<u8>);
+
 /// The database as the steps see it: named tables of bytes by bytes, ordered by key.
 pub trait Database {
     /// The value of a key.
@@ -45,7 +48,7 @@ pub trait Database {
     ///
     /// # Errors
     /// As for [`Database::get`].
-    fn next(&self, table: &str, after: Option<&[u8]>) -> Result<Option<(Vec<u8>, Vec<u8>)>, Fault>;
+    fn next(&self, table: &str, after: Option<&[u8]>) -> Result<Option<Record>, Fault>;
 
     /// Returns when everything written so far is on the disk.
     ///

@@ -156,10 +156,8 @@ impl Rounds {
             drop(unneeded);
             return Work::None;
         }
-        if let Some(serving) = &state.serving {
-            if serving.pending() > 0 {
-                return Work::Feed(Which::Serving);
-            }
+        if state.serving.as_ref().is_some_and(|serving| serving.pending() > 0) {
+            return Work::Feed(Which::Serving);
         }
         if let Some(growing) = &state.growing {
             return if growing.pending() > 0 { Work::Feed(Which::Growing) } else { Work::Promote };

@@ -14,11 +14,14 @@ const KEY: usize = 18;
 /// The most bytes of records read for one page of a scan, so that a page of large answers does not fill the memory.
 const PAGE_BYTES: usize = 16 << 20;
 
+/// A record's parts, each after its key.
+pub(super) type Parts<'a> = Vec<(Vec<u8>, &'a [u8])>;
+
 /// A record's parts with their keys: `name`, and the part's number as two bytes.
 ///
 /// # Errors
 /// [`StoreError::Engine`] when there would be more parts than a u16 counts: 262 MB.
-pub(super) fn split<'a>(name: &[u8], record: &'a [u8]) -> Result<Vec<(Vec<u8>, &'a [u8])>, StoreError> {
+pub(super) fn split<'a>(name: &[u8], record: &'a [u8]) -> Result<Parts<'a>, StoreError> {
     if record.len() > PART * usize::from(u16::MAX) {
         return Err(StoreError::Engine(format!("a record of {} bytes is too large to keep", record.len())));
     }

@@ -188,7 +188,7 @@ impl Database for &Engine {
         Ok(self.apply(named(table)?, changes)?)
     }
 
-    fn next(&self, table: &str, after: Option<&[u8]>) -> Result<Option<(Vec<u8>, Vec<u8>)>, Fault> {
+    fn next(&self, table: &str, after: Option<&[u8]>) -> Result<Option<migrations::Record>, Fault> {
         let record = self.above(named(table)?, after).next().transpose()?;
         Ok(record.map(|(key, value)| (key.to_vec(), value.to_vec())))
     }
