@@ -108,7 +108,8 @@ impl Folder {
             }
         }
         fresh.flush()?;
-        drop((engine, fresh));
+        engine.close(&self.db())?;
+        fresh.close(&self.fresh())?;
         let swap = || {
             fs::rename(self.db(), self.old())?;
             self.finish_swap()

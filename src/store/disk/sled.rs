@@ -5,10 +5,12 @@
 //! [`StoreError`]; the others keep values small.
 
 use std::any::Any;
+use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::time::Duration;
 
 use migrations::{Database, Fault};
 
@@ -18,6 +20,9 @@ use crate::store::StoreError;
 const PAGE_CACHE: u64 = 64 << 20;
 /// The longest time between an acknowledged put and its place on the disk.
 const FLUSH_EVERY_MS: u64 = 200;
+/// How often, and how long apart, a database in use is tried before it is given up: 5 s.
+const RELEASE_TRIES: u32 = 500;
+const RELEASE_PAUSE: Duration = Duration::from_millis(10);
 
 /// The tables of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +84,14 @@ impl Engine {
             let tables = [tree(Table::Entries)?, tree(Table::Ledger)?, tree(Table::Meta)?];
             Ok(Self { db, tables })
         };
+        await_release(folder)?;
         guarded(|| open().map_err(|error| opening_fault(error, folder)))
+    }
+
+    /// Closes the database, and returns when nothing of the engine touches its files any more.
+    pub(super) fn close(self, folder: &Path) -> Result<(), StoreError> {
+        drop(self);
+        await_release(folder)
     }
 
     pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
@@ -120,6 +132,20 @@ impl Engine {
     fn tree(&self, table: Table) -> &sled::Tree {
         &self.tables[table as usize]
     }
+}
+
+/// Waits until no engine has `folder` open. sled's own threads outlive its handle for a moment, in which they may still
+/// write; they hold its lock as long.
+fn await_release(folder: &Path) -> Result<(), StoreError> {
+    let Ok(file) = File::open(folder.join("db")) else { return Ok(()) };
+    for _ in 0..RELEASE_TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(RELEASE_PAUSE),
+            // Unlocked again with the handle, at the return. A file system without locks has nothing to wait for.
+            Ok(()) | Err(TryLockError::Error(_)) => return Ok(()),
+        }
+    }
+    Err(StoreError::Locked(folder.to_owned()))
 }
 
 /// Runs something that may panic inside the engine, and makes an error of the panic.
