@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use migrations::MigrationError;
 
-use super::sled::{Changes, Engine, Table, guarded, is_full};
+use super::sled::{Changes, Engine, Table, await_release, guarded, is_full};
 use super::tally::Tally;
 use crate::domain::Timestamp;
 use crate::store::{Compaction, Opening, StoreError};
@@ -136,6 +136,7 @@ impl Folder {
     /// Moves the folder to `<path>.corrupt-<time>`; where it cannot be moved, as a mount point, moves the database
     /// within it.
     fn set_aside(self, now: Timestamp) -> Result<PathBuf, StoreError> {
+        await_release(&self.db())?;
         let suffix = format!(".corrupt-{}", now.rfc3339().replace([':', '.'], "-"));
         let beside = |of: &Path| {
             let mut name = of.as_os_str().to_owned();

@@ -136,7 +136,7 @@ impl Engine {
 
 /// Waits until no engine has `folder` open. sled's own threads outlive its handle for a moment, in which they may still
 /// write; they hold its lock as long.
-fn await_release(folder: &Path) -> Result<(), StoreError> {
+pub(super) fn await_release(folder: &Path) -> Result<(), StoreError> {
     let Ok(file) = File::open(folder.join("db")) else { return Ok(()) };
     for _ in 0..RELEASE_TRIES {
         match file.try_lock() {
