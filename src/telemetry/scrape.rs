@@ -1,5 +1,6 @@
-//! `/metrics`: the counters in the Prometheus text format (OpenMetrics).
+//! `/metrics`: the counters in the Prometheus text format, version 0.0.4.
 
+use std::collections::HashSet;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::text::encode;
@@ -39,7 +40,7 @@ impl Telemetry {
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = encode(&mut text, &registry);
-        text
+        classic(&text)
     }
 
     fn add_requests(&self, registry: &mut Registry) {
@@ -88,6 +89,25 @@ impl Telemetry {
         registry.register("answers", "Recorded upstream answers, by what became of them", answers);
         registry.register("upstream_tokens", "Tokens that upstreams reported", tokens);
     }
+}
+
+/// The registry writes OpenMetrics, where a counter's family is named without the `_total` of its samples. The older
+/// text format, which every scraper reads, names families as their samples, and knows no end marker.
+fn classic(open_metrics: &str) -> String {
+    let family = |line: &str| line.splitn(4, ' ').nth(2).unwrap_or_default().to_owned();
+    let is_counter = |line: &&str| line.starts_with("# TYPE ") && line.ends_with(" counter");
+    let counters: HashSet<String> = open_metrics.lines().filter(is_counter).map(family).collect();
+    let mut text = String::with_capacity(open_metrics.len());
+    for line in open_metrics.lines().filter(|line| *line != "# EOF" && !line.starts_with("# UNIT ")) {
+        let name = family(line);
+        if line.starts_with("# ") && counters.contains(&name) {
+            text.push_str(&line.replacen(&name, &format!("{name}_total"), 1));
+        } else {
+            text.push_str(line);
+        }
+        text.push('\n');
+    }
+    text
 }
 
 fn add_gauges(registry: &mut Registry, gauges: &[Gauge]) {
@@ -156,9 +176,13 @@ mod tests {
             "dejavu_reasons_total{reason=\"no-embedder\",outcome=\"miss\"} 1",
             "dejavu_request_duration_seconds_count{outcome=\"hit_exact\"} 1",
             "dejavu_upstream_up{upstream=\"b\"} 0.0",
+            "# TYPE dejavu_reasons_total counter",
+            "# HELP dejavu_reasons_total Why requests were not plain hits or misses.",
+            "# TYPE dejavu_request_duration_seconds histogram",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
+        assert!(!text.contains("# EOF"), "that is OpenMetrics");
         for line in text.lines().filter(|line| line.starts_with("# TYPE")) {
             assert_eq!(text.matches(line).count(), 1, "{line}");
         }

@@ -30,7 +30,7 @@ pub(in crate::serve) async fn upstreams(State(shared): State<Shared>) -> Json<Ve
 pub(in crate::serve) async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
     let parts = shared.load();
     let text = parts.telemetry.scrape(&gauges(&parts));
-    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "gauges are for people")]
