@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::engine::Engine;
 use super::epochs::Epoch;
+use super::evict::make_room;
 use super::purge::Filter;
 use crate::domain::{Entry, EntryId, Model, Version};
 use crate::store::StoreError;
@@ -95,16 +96,28 @@ impl Engine {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn import(&self, entry: Entry) -> Result<bool, StoreError> {
+    pub async fn import(self: &Arc<Self>, entry: Entry) -> Result<bool, StoreError> {
         if entry.expires <= self.now() {
             return Ok(false);
         }
+        let engine = self.clone();
+        // Whoever imports may leave; what has begun is brought to its end.
+        let work = self.tasks.spawn(async move { engine.take_in(entry).await });
+        work.await.unwrap_or_else(|fault| Err(StoreError::Engine(fault.to_string())))?;
+        Ok(true)
+    }
+
+    async fn take_in(self: Arc<Self>, entry: Entry) -> Result<(), StoreError> {
         let settings = self.settings.load_full();
         let id = entry.id();
         let changing = self.shelf.change().await;
-        changing.keep(Arc::new(entry)).await?;
-        super::evict::make_room(&self.shelf, &changing, id, &settings).await?;
-        Ok(true)
+        let facts = changing.keep(Arc::new(entry)).await?;
+        make_room(&self, &changing, id, &settings).await?;
+        drop(changing);
+        if self.embeddings.embedder().is_some_and(|embedder| facts.lacks(&embedder.space().id)) {
+            self.embed_later(facts);
+        }
+        Ok(())
     }
 
     /// What the engine holds now.

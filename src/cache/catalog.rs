@@ -123,6 +123,11 @@ impl Catalog {
         });
     }
 
+    /// Forgets namespaces that have no entries any more.
+    pub(super) fn prune(&self) {
+        self.shelves.write().homes.retain(|_, home| Arc::strong_count(home) > 1);
+    }
+
     /// The clock was set back from `then`: what had expired by then stays expired.
     pub(super) fn lapse(&self, then: Timestamp) {
         let mut shelves = self.shelves.write();

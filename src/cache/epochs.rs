@@ -69,6 +69,10 @@ impl Epoch {
         self.version_of(&self.signal)
     }
 
+    fn says_anything(&self) -> bool {
+        !self.signal.is_unknown() || self.bumps > 0
+    }
+
     fn version_of(&self, signal: &Version) -> Version {
         match self.bumps {
             0 => signal.clone(),
@@ -137,6 +141,9 @@ pub(super) enum Standing {
 const RECORD: &str = "epochs";
 
 impl Epochs {
+    /// Models known beyond which those without a version are forgotten.
+    const MOST: usize = 4096;
+
     /// Reads what the ledger holds; a ledger that fails or holds nonsense leaves nothing known.
     pub(super) async fn open(ledger: Arc<dyn Ledger>, source: Arc<dyn VersionSource>) -> Self {
         let record = ledger.read(RECORD).await.unwrap_or_else(|fault| {
@@ -288,6 +295,10 @@ impl Epochs {
 
     fn alter(&self, model: &Model, now: Timestamp, change: impl FnOnce(&mut Epoch)) -> bool {
         let mut all = self.known.write();
+        if all.len() >= Self::MOST && !all.contains_key(model) {
+            // Names are the clients' to choose; those nobody ever answered to are not worth remembering.
+            all.retain(|_, known| known.epoch.says_anything());
+        }
         let known = all.entry(model.clone()).or_insert_with(|| Known::new(model.clone()));
         let changed = known.epoch.change(now, change);
         if changed {
@@ -307,7 +318,8 @@ impl Epochs {
 
     async fn write(&self) -> Result<(), StoreError> {
         let _order = self.writing.lock().await;
-        let record = serde_json::to_vec(&self.all()).map_err(|fault| StoreError::Engine(fault.to_string()))?;
+        let telling: Vec<_> = self.all().into_iter().filter(Epoch::says_anything).collect();
+        let record = serde_json::to_vec(&telling).map_err(|fault| StoreError::Engine(fault.to_string()))?;
         self.ledger.write(RECORD, &record).await
     }
 }

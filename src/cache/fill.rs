@@ -128,7 +128,7 @@ impl Due {
             tracing::warn!(%fault, "an answer could not be kept");
             Cause::StoreFault
         })?;
-        if let Err(fault) = make_room(&engine.shelf, &changing, entry.id(), &self.settings).await {
+        if let Err(fault) = make_room(engine, &changing, entry.id(), &self.settings).await {
             tracing::warn!(%fault, "no room could be made");
         }
         drop(changing);

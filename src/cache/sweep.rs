@@ -47,6 +47,7 @@ impl Engine {
                 .catalog()
                 .page(None, BATCH, |facts| facts.is_lapsed() || facts.expires.plus(lingering) <= now);
             if lapsed.is_empty() {
+                self.shelf.catalog().prune();
                 return Ok(swept);
             }
             let ids: Vec<_> = lapsed.iter().map(|facts| facts.id).collect();

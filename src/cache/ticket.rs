@@ -1,5 +1,6 @@
 //! The right to fill one entry.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +36,6 @@ pub struct Ticket {
 pub(super) type Fallback = (Box<Hit>, Arc<Facts>);
 
 /// What a filling needs to know of the request it answers.
-#[derive(Debug)]
 pub(super) struct Due {
     pub engine: Arc<Engine>,
     pub settings: Arc<Settings>,
@@ -52,6 +52,13 @@ pub(super) struct Due {
     pub since: Timestamp,
     /// Purges before that.
     pub purges: u64,
+}
+
+/// Says nothing of what is inside: prompts have no place in a log.
+impl fmt::Debug for Due {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Due(..)")
+    }
 }
 
 /// How far the embedding of a request's prompt is.
