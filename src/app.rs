@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -114,6 +115,7 @@ pub async fn start_at(config: Config, file: Option<PathBuf>, clock: Arc<dyn Cloc
     let shared: serve::Shared = Arc::new(ArcSwap::from_pointee(serve::Parts {
         engine: engine.clone(),
         upstreams,
+        vault: Arc::new(Vault { secret: secret.clone(), ledger: store.clone() }),
         tenants: Tenants::new(secret, config.cache.share),
         telemetry,
         clock,
@@ -164,6 +166,26 @@ async fn bind(address: SocketAddr, settings: &serve::Settings) -> Result<(Listen
     let listener = Listener::bind(address, settings.into()).await.map_err(failed)?;
     let bound = listener.address().map_err(failed)?;
     Ok((listener, bound))
+}
+
+/// The secret, and where it is kept.
+#[derive(Debug)]
+struct Vault {
+    secret: Secret,
+    ledger: Arc<DiskStore>,
+}
+
+#[async_trait]
+impl serve::Vault for Vault {
+    fn secret(&self) -> [u8; 32] {
+        self.secret.expose()
+    }
+
+    async fn adopt(&self, secret: [u8; 32]) -> Result<(), StoreError> {
+        self.ledger.write(SECRET, &secret).await?;
+        self.secret.replace(secret);
+        Ok(())
+    }
 }
 
 /// The secret that keys every digest of this data folder: made at its first use, kept with it.

@@ -120,6 +120,15 @@ impl Engine {
         Ok(())
     }
 
+    /// Takes what a backup knows of a model's version, where nobody knows anything of it yet: entries are found only
+    /// under the version that gave them.
+    ///
+    /// # Errors
+    /// When the ledger fails; what was taken holds until the next start.
+    pub async fn import_model(&self, epoch: Epoch) -> Result<(), StoreError> {
+        self.epochs.restore(epoch).await
+    }
+
     /// What the engine holds now.
     #[must_use]
     pub fn census(&self) -> Census {

@@ -286,6 +286,24 @@ impl Epochs {
         Ok(self.current(model))
     }
 
+    /// Takes what a backup knows of a model, where nobody knows anything of it yet.
+    ///
+    /// # Errors
+    /// When the ledger fails; what was taken holds until the next start.
+    pub(super) async fn restore(&self, epoch: Epoch) -> Result<(), StoreError> {
+        {
+            let mut all = self.known.write();
+            let known = all.entry(epoch.model.clone()).or_insert_with(|| Known::new(epoch.model.clone()));
+            if !known.version.is_unknown() {
+                return Ok(());
+            }
+            // What was seen elsewhere says nothing about now.
+            known.epoch = Epoch { seen: None, ..epoch };
+            known.version = known.epoch.version();
+        }
+        self.write().await
+    }
+
     /// All models' epochs, in order of model.
     pub(super) fn all(&self) -> Vec<Epoch> {
         let mut all: Vec<_> = self.known.read().values().map(|known| known.epoch.clone()).collect();

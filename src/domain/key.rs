@@ -5,7 +5,9 @@
 //! different field sequences feed the hash the same bytes.
 
 use std::fmt;
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use super::SpaceId;
@@ -56,21 +58,33 @@ impl Scope {
     }
 }
 
-/// The installation's hashing secret: made once, kept in the store, never shown.
+/// The installation's hashing secret: made once, kept in the store, shown only in a backup, which is of no use without
+/// it. Clones are the same secret, and see it replaced.
 #[derive(Clone)]
-pub struct Secret([u8; 32]);
+pub struct Secret(Arc<ArcSwap<[u8; 32]>>);
 
 impl Secret {
     /// Wraps 32 random bytes.
     #[must_use]
-    pub const fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(bytes)))
+    }
+
+    /// The bytes, for a backup.
+    #[must_use]
+    pub fn expose(&self) -> [u8; 32] {
+        **self.0.load()
+    }
+
+    /// Puts other bytes in place, from a backup: every digest made before is void.
+    pub fn replace(&self, bytes: [u8; 32]) {
+        self.0.store(Arc::new(bytes));
     }
 
     /// Starts a digest for `purpose`; digests of different purposes never meet.
     #[must_use]
     pub fn hasher(&self, purpose: &str) -> FieldHasher {
-        FieldHasher(blake3::Hasher::new_keyed(&self.0)).field(purpose.as_bytes())
+        FieldHasher(blake3::Hasher::new_keyed(&self.0.load())).field(purpose.as_bytes())
     }
 }
 
@@ -154,6 +168,16 @@ mod tests {
         let digest = |secret: u8, purpose: &str| Secret::new([secret; 32]).hasher(purpose).field(b"x").digest();
         assert_ne!(digest(1, "key"), digest(2, "key"));
         assert_ne!(digest(1, "key"), digest(1, "scope"));
+    }
+
+    #[test]
+    fn a_replaced_secret_is_replaced_for_all_who_hold_it() {
+        let (held, digest) = (Secret::new([1; 32]), |secret: &Secret| secret.hasher("key").field(b"x").digest());
+        let clone = held.clone();
+        held.replace([2; 32]);
+        assert_eq!(digest(&clone), digest(&Secret::new([2; 32])));
+        assert_eq!(clone.expose(), [2; 32]);
+        assert_eq!(format!("{clone:?}"), "Secret(..)");
     }
 
     #[test]

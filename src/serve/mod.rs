@@ -39,7 +39,7 @@ use crate::domain::{Clock, Surface};
 use crate::telemetry::Telemetry;
 use crate::upstream::Upstreams;
 
-pub use admin::{Reload, Reloaded};
+pub use admin::{Reload, Reloaded, Vault};
 pub use health::{PartState, Probe, Readiness};
 pub use listen::{Limits, Listener};
 pub use settings::{AdminSettings, Controls, ReplaySettings, Settings};
@@ -51,6 +51,8 @@ pub struct Parts {
     pub engine: Arc<Engine>,
     /// The model servers.
     pub upstreams: Arc<dyn Upstreams>,
+    /// The installation's hashing secret, for backups.
+    pub vault: Arc<dyn Vault>,
     /// Credentials to tenants.
     pub tenants: Tenants,
     /// The counters.
@@ -106,6 +108,9 @@ pub fn admin(shared: Shared) -> Router {
         .route("/admin/v1/explain", post(admin::explain::explain))
         .route("/admin/v1/models", get(admin::models::list))
         .route("/admin/v1/models/bump", post(admin::models::bump))
+        .route("/admin/v1/export", get(admin::backup::export))
+        .route("/admin/v1/import", post(admin::backup::import))
+        .route("/admin/v1/warm", post(admin::warm::warm))
         .route("/admin/v1/reload", post(admin::reload))
         .route("/admin/v1/openapi.json", get(admin::openapi))
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), auth::operator));

@@ -1,9 +1,12 @@
 //! The admin API: one short handler for each call, errors as `{"error": {"message": ...}}`.
 
+pub(super) mod backup;
 pub(super) mod entries;
 pub(super) mod explain;
+mod lines;
 pub(super) mod models;
 pub(super) mod stats;
+pub(super) mod warm;
 
 use async_trait::async_trait;
 use axum::Json;
@@ -16,6 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+pub use self::backup::Vault;
 use super::Shared;
 use crate::cache::PurgeError;
 use crate::store::StoreError;

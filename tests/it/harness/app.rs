@@ -173,6 +173,11 @@ impl TestApp {
         self.authorised(self.client.post(&self.admin_url(path), body))
     }
 
+    /// A `POST` of these bytes to the admin listener.
+    pub fn admin_body(&self, path: &str, body: impl Into<bytes::Bytes>) -> Ask {
+        self.authorised(self.client.request("POST", &self.admin_url(path), body.into()))
+    }
+
     /// A `DELETE` to the admin listener.
     pub fn admin_delete(&self, path: &str) -> Ask {
         self.authorised(self.client.request("DELETE", &self.admin_url(path), bytes::Bytes::new()))
