@@ -50,7 +50,6 @@ mod tests {
             let new = fresh(7).id_like(old);
             assert_eq!(new.chars().count(), old.chars().count());
             assert_eq!(new.find(['-', '_']), old.find(['-', '_']));
-            assert_eq!(alphabet_of(&new[new.find(['-', '_']).unwrap()..]).len() <= 62, true);
             assert_eq!(new, fresh(7).id_like(old), "the same nonce, the same id");
         }
         let old = "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT";

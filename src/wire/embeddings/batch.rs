@@ -117,7 +117,7 @@ impl Batch {
     /// there are too few, or one is of another kind.
     #[must_use]
     pub fn merge(&self, recordings: &[Recording]) -> Option<Bytes> {
-        let answers = recordings.iter().map(|recording| Some(self.vectors(&recording.answer)?.into_iter().next()?));
+        let answers = recordings.iter().map(|recording| self.vectors(&recording.answer)?.into_iter().next());
         let answers: Vec<&[u8]> = answers.collect::<Option<_>>()?;
         let tokens = recordings.iter().map(|recording| recording.usage.map_or(0, |usage| usage.prompt));
         let tokens: Vec<u64> = tokens.collect();

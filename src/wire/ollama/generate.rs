@@ -123,9 +123,13 @@ fn stream(mut answer: Map<String, Value>, fresh: Fresh) -> Vec<Piece> {
     lines.text(&response, logprobs.as_ref(), |word| line(json!({"response": word})));
     let mut last = Map::new();
     for (key, value) in answer {
-        let on_all_lines = matches!(key.as_str(), "model" | "remote_model" | "remote_host" | "created_at");
-        if !on_all_lines && !(key == "thinking" && value == "") {
-            last.insert(key, value);
+        match key.as_str() {
+            // These are on every line, or have been said.
+            "model" | "remote_model" | "remote_host" | "created_at" => {}
+            "thinking" if value == "" => {}
+            _ => {
+                last.insert(key, value);
+            }
         }
     }
     lines.finish(&last)
