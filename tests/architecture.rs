@@ -1,6 +1,8 @@
 //! The rules of the house, run as tests: which room may know which, what each room must not know, which file alone
 //! names an engine. ARCHITECTURE.md tells why.
 
+#![expect(clippy::unwrap_used, reason = "a tree that cannot be read should fail the test")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -172,7 +172,7 @@ mod tests {
     /// Every key of `value` stands in the documented file; `Option`s that are `None` do not serialise.
     fn assert_documented(path: &str, value: &impl serde::Serialize) {
         let documented: toml::Table = toml::from_str(DEFAULT_FILE).unwrap();
-        let section = path.split('.').fold(Some(&documented), |table, name| table?.get(name)?.as_table());
+        let section = path.split('.').try_fold(&documented, |table, name| table.get(name)?.as_table());
         for key in toml::Table::try_from(value).unwrap().keys() {
             assert!(section.is_some_and(|section| section.contains_key(key)), "{path}.{key} is not documented");
         }

@@ -94,7 +94,7 @@ impl Telemetry {
 /// The registry writes OpenMetrics, where a counter's family is named without the `_total` of its samples. The older
 /// text format, which every scraper reads, names families as their samples, and knows no end marker.
 fn classic(open_metrics: &str) -> String {
-    let family = |line: &str| line.splitn(4, ' ').nth(2).unwrap_or_default().to_owned();
+    let family = |line: &str| line.split(' ').nth(2).unwrap_or_default().to_owned();
     let is_counter = |line: &&str| line.starts_with("# TYPE ") && line.ends_with(" counter");
     let counters: HashSet<String> = open_metrics.lines().filter(is_counter).map(family).collect();
     let mut text = String::with_capacity(open_metrics.len());

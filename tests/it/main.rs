@@ -1,6 +1,12 @@
 //! The integration tests: one binary, one module a subject. `golden` replays recorded wire bytes; the others start a
 //! whole server in front of scripted model servers and ask it as apps do.
 
+#![expect(
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test that cannot be set up should panic, and the harness reads like a library"
+)]
+
 mod harness;
 
 mod admin;
