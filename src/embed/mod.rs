@@ -1,7 +1,7 @@
 //! Turning text into vectors.
 //!
 //! The door: [`Embedder`], what every embedder is, [`Space`], which says whose vectors may be compared, and
-//! [`open`], which brings the runtime and the model here and starts them.
+//! [`open()`], which brings the runtime and the model here and starts them.
 
 mod export;
 mod exported;

@@ -1,10 +1,10 @@
 //! Bytes to vocabulary and back: one adapter per protocol surface.
 //!
 //! The door: [`read`] understands a request body, [`Recorder`] folds an answer's bytes into a recording, [`replay`]
-//! turns a recording back into bytes of either shape, [`refuse`] speaks dejavu's own errors in the caller's
+//! turns a recording back into bytes of either shape, [`refuse()`] speaks dejavu's own errors in the caller's
 //! protocol. Pure: no sockets, no cache, no clock.
 //!
-//! Inside, [`adapter`] holds the one table from surface to adapter; `docs/protocols.md` tells how to add a row.
+//! Inside, `adapter` holds the one table from surface to adapter; `docs/protocols.md` tells how to add a row.
 
 use bytes::Bytes;
 

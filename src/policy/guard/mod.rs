@@ -1,5 +1,5 @@
 //! The vetoes: differences between two prompts that forbid calling them the same question, however alike their
-//! words are. One file per family; each veto is a pure, symmetric function of a [`Comparison`].
+//! words are. One file per family; each veto is a pure, symmetric function of a `Comparison`.
 
 mod amounts;
 mod identity;
