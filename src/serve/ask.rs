@@ -40,15 +40,14 @@ pub(super) struct Answered {
 pub(super) fn ask(
     parts: &Arc<Parts>,
     call: &Call,
-    plan: &Plan,
     batch: &Arc<Batch>,
     wanted: Wanted,
 ) -> oneshot::Receiver<Result<Answered, UpstreamError>> {
     let places: Vec<usize> = wanted.iter().map(|(at, _)| *at).collect();
     let request = batch.request_for(&places);
     // The client's own bytes, where nothing is left out.
-    let outgoing = if request == call.text { call.outgoing(plan) } else { call.sending(request) };
-    let asking = Asking { parts: Arc::clone(parts), plan: plan.clone(), batch: Arc::clone(batch) };
+    let outgoing = if request == call.text { call.outgoing() } else { call.sending(request) };
+    let asking = Asking { parts: Arc::clone(parts), plan: call.plan.clone(), batch: Arc::clone(batch) };
     let (tell, told) = oneshot::channel();
     parts.tasks.spawn(async move {
         // The client may have left; the items are kept all the same.

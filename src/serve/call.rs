@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use super::directives::{Malformed, directives};
 use super::{Parts, headers};
 use crate::domain::{Asked, Directives, Query, Surface, TenantId};
-use crate::upstream::{Outgoing, Plan, UpstreamError};
+use crate::upstream::{Outgoing, Plan};
 use crate::wire::content_coding::decode;
 use crate::wire::{self, Refusal};
 
@@ -30,13 +30,15 @@ pub(super) struct Call {
     pub(super) text: Bytes,
     /// The model name in the body, if one can be found.
     pub(super) model: Option<Arc<str>>,
+    /// Who may answer.
+    pub(super) plan: Plan,
 }
 
 impl Call {
     /// Receives the request.
     ///
     /// # Errors
-    /// When a control of dejavu's own is malformed, or the body is too large or stops coming.
+    /// When a control of dejavu's own is malformed, the body is too large or stops coming, or no route leads anywhere.
     pub(super) async fn receive(parts: &Parts, surface: Surface, request: Request) -> Result<Self, Refusal> {
         let (head, body) = request.into_parts();
         let directives = directives(&head.headers, &parts.settings.controls)?;
@@ -44,33 +46,26 @@ impl Call {
         let most = parts.settings.max_body.as_usize();
         let body = collect(body, most, parts.settings.body_timeout.0).await?;
         let text = decode(&headers::codings(&head.headers), &body, most).unwrap_or_else(|_| body.clone());
-        let model = wire::model_of(&text).map(Arc::from);
-        Ok(Self { surface, head, directives, tenant, body, text, model })
-    }
-
-    /// Who may answer.
-    ///
-    /// # Errors
-    /// When no route leads anywhere.
-    pub(super) fn plan(&self, parts: &Parts) -> Result<Plan, UpstreamError> {
-        parts.upstreams.plan(self.surface.path(), self.model.as_deref(), self.directives.local_only)
+        let model: Option<Arc<str>> = wire::model_of(&text).map(Arc::from);
+        let plan = parts.upstreams.plan(surface.path(), model.as_deref(), directives.local_only)?;
+        Ok(Self { surface, head, directives, tenant, body, text, model, plan })
     }
 
     /// What the engine looks up.
-    pub(super) fn query(&self, parts: &Parts, asked: &Arc<Asked>, plan: &Plan) -> Query {
+    pub(super) fn query(&self, parts: &Parts, asked: &Arc<Asked>) -> Query {
         Query {
             asked: Arc::clone(asked),
             tenant: self.tenant.clone(),
             namespace: self.directives.namespace.clone(),
             headers: headers::identity(&self.head.headers, &parts.key_headers, self.head.uri.query()),
-            targets: plan.targets.clone(),
+            targets: self.plan.targets.clone(),
         }
     }
 
     /// The request to send on: as it came, unless a model name must be replaced inside a coded body.
-    pub(super) fn outgoing(&self, plan: &Plan) -> Outgoing {
+    pub(super) fn outgoing(&self) -> Outgoing {
         let coded = self.text != self.body;
-        let renamed = plan.targets.iter().any(|target| self.model.as_ref() != Some(&target.model.name));
+        let renamed = self.plan.targets.iter().any(|target| self.model.as_ref() != Some(&target.model.name));
         let body = if coded && renamed { self.text.clone() } else { self.body.clone() };
         self.sending(body)
     }

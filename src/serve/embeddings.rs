@@ -17,23 +17,22 @@ use super::reply::{Reply, Verdict};
 use crate::cache::{Followed, Follower, Hit, Lookup, Ticket};
 use crate::domain::{Asked, Cause, Head, Outcome, Reason, Recording, Usage};
 use crate::telemetry::Saved;
-use crate::upstream::Plan;
 use crate::wire::embeddings::Batch;
 use crate::wire::{self, Refusal};
 
 /// Answers a request for embeddings.
-pub(super) async fn tell(parts: &Arc<Parts>, call: &Call, plan: Plan) -> Result<Reply, Refused> {
+pub(super) async fn tell(parts: &Arc<Parts>, call: &Call) -> Result<Reply, Refused> {
     let Some(batch) = Batch::read(call.surface, &call.text).map(Arc::new) else {
-        return forward(parts, call, &plan, Outcome::Bypass, Some(Cause::Unreadable.into())).await;
+        return forward(parts, call, Outcome::Bypass, Some(Cause::Unreadable.into())).await;
     };
-    let mut looked = match look_up(parts, call, &plan, &batch).await {
+    let mut looked = match look_up(parts, call, &batch).await {
         Ok(looked) => looked,
-        Err(Aside::Bypass(reason)) => return forward(parts, call, &plan, Outcome::Bypass, Some(reason)).await,
+        Err(Aside::Bypass(reason)) => return forward(parts, call, Outcome::Bypass, Some(reason)).await,
         Err(Aside::NotCached) => return Err(Refused::at(Refusal::NotCached, Outcome::Miss, None)),
     };
     if !looked.refresh.is_empty() {
         // Nobody waits for what comes of it.
-        drop(ask::ask(parts, call, &plan, &batch, std::mem::take(&mut looked.refresh)));
+        drop(ask::ask(parts, call, &batch, std::mem::take(&mut looked.refresh)));
     }
     // First ask for what this request leads, only then wait for others: two requests that wait for each other's
     // items would else wait for ever.
@@ -41,7 +40,7 @@ pub(super) async fn tell(parts: &Arc<Parts>, call: &Call, plan: Plan) -> Result<
     let mut answered = None;
     if !led.is_empty() {
         let wanted = std::mem::take(&mut looked.wanted);
-        let told = ask::ask(parts, call, &plan, &batch, wanted).await;
+        let told = ask::ask(parts, call, &batch, wanted).await;
         match told.unwrap_or_else(|_| Err(ask::abandoned())) {
             Ok(got) => answered = Some(got),
             Err(error) => return Err(Refused::at(error.into(), looked.outcome(), looked.reason)),
@@ -53,19 +52,19 @@ pub(super) async fn tell(parts: &Arc<Parts>, call: &Call, plan: Plan) -> Result<
             Err(_) if led.len() == looked.found.len() || !got.head.status.is_success() => {
                 return Ok(looked.as_it_came(answered.expect("it was just looked at")));
             }
-            Err(_) => return forward(parts, call, &plan, looked.outcome(), looked.reason).await,
+            Err(_) => return forward(parts, call, looked.outcome(), looked.reason).await,
             Ok(recordings) => led.iter().zip(recordings).for_each(|(at, got)| looked.found[*at] = Some(got)),
         }
     }
-    if looked.join(parts, call, &plan, &batch).await.is_err() {
-        return forward(parts, call, &plan, looked.outcome(), looked.reason).await;
+    if looked.join(parts, call, &batch).await.is_err() {
+        return forward(parts, call, looked.outcome(), looked.reason).await;
     }
     let all_led = led.len() == looked.found.len();
     match answered {
         Some(got) if all_led => Ok(looked.as_it_came(got)),
         answered => match looked.merged(parts, call, &batch, answered) {
             Some(reply) => Ok(reply),
-            None => forward(parts, call, &plan, Outcome::Miss, None).await,
+            None => forward(parts, call, Outcome::Miss, None).await,
         },
     }
 }
@@ -89,7 +88,7 @@ struct Looked {
     reason: Option<Reason>,
 }
 
-async fn look_up(parts: &Arc<Parts>, call: &Call, plan: &Plan, batch: &Batch) -> Result<Looked, Aside> {
+async fn look_up(parts: &Arc<Parts>, call: &Call, batch: &Batch) -> Result<Looked, Aside> {
     let mut looked = Looked {
         found: vec![None; batch.items().len()],
         hits: Vec::new(),
@@ -100,7 +99,7 @@ async fn look_up(parts: &Arc<Parts>, call: &Call, plan: &Plan, batch: &Batch) ->
         reason: None,
     };
     for (at, asked) in batch.items().enumerate() {
-        match look_up_one(parts, call, plan, asked).await {
+        match look_up_one(parts, call, asked).await {
             Lookup::Hit(mut hit) => {
                 looked.refresh.extend(hit.refresh.take().map(|ticket| (at, ticket)));
                 looked.found[at] = Some(hit.entry.recording.clone());
@@ -118,9 +117,9 @@ async fn look_up(parts: &Arc<Parts>, call: &Call, plan: &Plan, batch: &Batch) ->
     Ok(looked)
 }
 
-async fn look_up_one(parts: &Arc<Parts>, call: &Call, plan: &Plan, asked: &Asked) -> Lookup {
-    let query = call.query(parts, &Arc::new(asked.clone()), plan);
-    parts.engine.lookup(query, &call.directives, plan.ttl).await
+async fn look_up_one(parts: &Arc<Parts>, call: &Call, asked: &Asked) -> Lookup {
+    let query = call.query(parts, &Arc::new(asked.clone()));
+    parts.engine.lookup(query, &call.directives, call.plan.ttl).await
 }
 
 impl Looked {
@@ -132,7 +131,7 @@ impl Looked {
     }
 
     /// Waits for the items that others lead; one whose leader came to nothing is asked for after all.
-    async fn join(&mut self, parts: &Arc<Parts>, call: &Call, plan: &Plan, batch: &Arc<Batch>) -> Result<(), Cause> {
+    async fn join(&mut self, parts: &Arc<Parts>, call: &Call, batch: &Arc<Batch>) -> Result<(), Cause> {
         let mut left = Vec::new();
         for (at, mut follower) in std::mem::take(&mut self.joined) {
             match follower.begin().await {
@@ -143,7 +142,7 @@ impl Looked {
         let items: Vec<&Asked> = batch.items().collect();
         let mut wanted = Wanted::new();
         for at in left {
-            match look_up_one(parts, call, plan, items[at]).await {
+            match look_up_one(parts, call, items[at]).await {
                 Lookup::Hit(hit) => self.found[at] = Some(hit.entry.recording.clone()),
                 Lookup::Miss(ticket) => wanted.push((at, ticket)),
                 _ => return Err(Cause::Unfinished),
@@ -153,7 +152,7 @@ impl Looked {
             return Ok(());
         }
         let asked: Vec<usize> = wanted.iter().map(|(at, _)| *at).collect();
-        let told = ask::ask(parts, call, plan, batch, wanted).await;
+        let told = ask::ask(parts, call, batch, wanted).await;
         let got = told.unwrap_or_else(|_| Err(ask::abandoned())).map_err(|_| Cause::Cut)?;
         asked.iter().zip(got.recordings?).for_each(|(at, got)| self.found[*at] = Some(got));
         Ok(())

@@ -16,7 +16,6 @@ use super::{Parts, embeddings, error, pass};
 use crate::cache::{Hit, Lookup, Ticket};
 use crate::domain::{Asked, Cause, Outcome, Reason, Surface};
 use crate::telemetry::Exchange;
-use crate::upstream::Plan;
 use crate::wire::{self, Refusal};
 
 /// How often a request looks up anew after the one it followed came to nothing, before it goes on its own.
@@ -26,8 +25,11 @@ const LOOKUPS: usize = 2;
 pub(super) async fn answer(parts: Arc<Parts>, surface: Surface, request: Request) -> Response {
     let started = std::time::Instant::now();
     let tenant = parts.tenants.identify(request.headers());
-    let (model, reply) = match Call::receive(&parts, surface, request).await {
-        Ok(call) => (call.model.clone(), tell(&parts, &call).await),
+    let (call, reply) = match Call::receive(&parts, surface, request).await {
+        Ok(call) => {
+            let reply = tell(&parts, &call).await;
+            (Some(call), reply)
+        }
         Err(refusal) => (None, Err(Refused::unasked(refusal))),
     };
     let reply = reply.unwrap_or_else(|refused| refused.reply(surface));
@@ -39,8 +41,8 @@ pub(super) async fn answer(parts: Arc<Parts>, surface: Surface, request: Request
         how: verdict.how,
         reason: verdict.reason,
         status: response.status(),
-        model: model.as_deref().unwrap_or(""),
-        route: "",
+        model: call.as_ref().and_then(|call| call.model.as_deref()).unwrap_or(""),
+        route: call.as_ref().map_or("", |call| &call.plan.route),
         upstream: verdict.upstream.as_deref(),
         tenant: &tenant,
         took: started.elapsed(),
@@ -51,54 +53,47 @@ pub(super) async fn answer(parts: Arc<Parts>, surface: Surface, request: Request
 
 /// The story itself.
 async fn tell(parts: &Arc<Parts>, call: &Call) -> Result<Reply, Refused> {
-    let plan = call.plan(parts).map_err(|error| Refused::unasked(error.into()))?;
     if matches!(call.surface, Surface::OpenaiEmbeddings | Surface::OllamaEmbed | Surface::OllamaEmbeddings) {
-        return embeddings::tell(parts, call, plan).await;
+        return embeddings::tell(parts, call).await;
     }
     let Some(asked) = wire::read(call.surface, &call.text).map(Arc::new) else {
-        return forward(parts, call, &plan, Outcome::Bypass, Some(Cause::Unreadable.into())).await;
+        return forward(parts, call, Outcome::Bypass, Some(Cause::Unreadable.into())).await;
     };
     for _ in 0..LOOKUPS {
-        let query = call.query(parts, &asked, &plan);
-        match parts.engine.lookup(query, &call.directives, plan.ttl).await {
-            Lookup::Hit(hit) => return Ok(serve(parts, call, &plan, *hit, &asked)),
-            Lookup::Miss(ticket) => return lead(parts, call, plan, *ticket, &asked).await,
+        let query = call.query(parts, &asked);
+        match parts.engine.lookup(query, &call.directives, call.plan.ttl).await {
+            Lookup::Hit(hit) => return Ok(serve(parts, call, *hit, &asked)),
+            Lookup::Miss(ticket) => return lead(parts, call, *ticket, &asked).await,
             Lookup::Join(follower) => {
                 if let Some(reply) = follow(parts, call, follower, asked.shape).await {
                     return Ok(reply);
                 }
             }
-            Lookup::Bypass(reason) => return forward(parts, call, &plan, Outcome::Bypass, Some(reason)).await,
+            Lookup::Bypass(reason) => return forward(parts, call, Outcome::Bypass, Some(reason)).await,
             Lookup::NotCached(reason) => {
                 return Err(Refused::at(Refusal::NotCached, Outcome::Miss, worth_saying(reason)));
             }
         }
     }
-    forward(parts, call, &plan, Outcome::Miss, None).await
+    forward(parts, call, Outcome::Miss, None).await
 }
 
 /// Replays a hit, and refreshes it in the background where the engine says so.
-fn serve(parts: &Arc<Parts>, call: &Call, plan: &Plan, hit: Hit, asked: &Arc<Asked>) -> Reply {
+fn serve(parts: &Arc<Parts>, call: &Call, hit: Hit, asked: &Arc<Asked>) -> Reply {
     let verdict = Verdict::hit(&hit, parts.clock.now());
     if let Some(ticket) = hit.refresh {
         // Nobody waits for what comes of it.
-        drop(tee::lead(parts, call, plan.clone(), *ticket, asked));
+        drop(tee::lead(parts, call, *ticket, asked));
     }
     Reply { response: replay(parts, &hit.entry.recording, asked.shape), verdict }
 }
 
 /// Forwards a miss in a task of its own, so that the recording goes on when the client leaves, and replies with what
 /// the task hands back.
-async fn lead(
-    parts: &Arc<Parts>,
-    call: &Call,
-    plan: Plan,
-    ticket: Ticket,
-    asked: &Arc<Asked>,
-) -> Result<Reply, Refused> {
+async fn lead(parts: &Arc<Parts>, call: &Call, ticket: Ticket, asked: &Arc<Asked>) -> Result<Reply, Refused> {
     let (outcome, reason) = (ticket.outcome, worth_saying(ticket.reason));
     let verdict = Verdict::forwarded(outcome, reason);
-    match tee::lead(parts, call, plan, ticket, asked).await {
+    match tee::lead(parts, call, ticket, asked).await {
         Ok(Led::Whole(whole)) => Ok(whole.reply(verdict)),
         Ok(Led::Live(live)) => Ok(live.reply(verdict)),
         Ok(Led::Failed { fallback: Some(stale), .. }) => {
@@ -124,11 +119,10 @@ fn worth_saying(reason: Option<Reason>) -> Option<Reason> {
 pub(super) async fn forward(
     parts: &Parts,
     call: &Call,
-    plan: &Plan,
     outcome: Outcome,
     reason: Option<Reason>,
 ) -> Result<Reply, Refused> {
-    let incoming = parts.upstreams.send(plan, call.outgoing(plan)).await;
+    let incoming = parts.upstreams.send(&call.plan, call.outgoing()).await;
     let incoming = incoming.map_err(|error| Refused::at(error.into(), outcome, reason))?;
     let verdict = Verdict::forwarded(outcome, reason).by(&incoming.target);
     Ok(Reply { response: pass::response(incoming), verdict })

@@ -94,16 +94,15 @@ impl Live {
 }
 
 /// Starts leading. The receiver tells what becomes of it; dropping the receiver changes nothing.
-pub(super) fn lead(
-    parts: &Arc<Parts>,
-    call: &Call,
-    plan: Plan,
-    ticket: Ticket,
-    asked: &Arc<Asked>,
-) -> oneshot::Receiver<Led> {
+pub(super) fn lead(parts: &Arc<Parts>, call: &Call, ticket: Ticket, asked: &Arc<Asked>) -> oneshot::Receiver<Led> {
     let (tell, told) = oneshot::channel();
-    let outgoing = call.outgoing(&plan);
-    let leader = Leader { parts: Arc::clone(parts), asked: Arc::clone(asked), plan, client: Client::waiting(tell) };
+    let outgoing = call.outgoing();
+    let leader = Leader {
+        parts: Arc::clone(parts),
+        asked: Arc::clone(asked),
+        plan: call.plan.clone(),
+        client: Client::waiting(tell),
+    };
     parts.tasks.spawn(leader.run(ticket, outgoing));
     told
 }

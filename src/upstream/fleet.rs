@@ -9,7 +9,7 @@ use http::HeaderValue;
 use tokio::time::{Instant, timeout};
 
 use super::breaker::State;
-use super::route::{Leg, Routes};
+use super::route::{Leg, Routes, Way};
 use super::server::{Server, worth_another};
 use super::settings::{RouteSettings, Settings};
 use super::transport::NoTransport;
@@ -48,21 +48,22 @@ impl Fleet {
         self.servers.iter().find(|server| &*server.name == name)
     }
 
-    /// The legs a request may take before residency and health have their say, and the route's lifetime.
-    fn legs(&self, path: &str, model: Option<&str>) -> Result<(Vec<Leg>, Option<Duration>), UpstreamError> {
+    /// Where a request may go before residency and health have their say.
+    fn way(&self, path: &str, model: Option<&str>) -> Result<Way, UpstreamError> {
         let routed = match model {
             Some(model) if !self.routes.is_empty() => {
                 let found = self.routes.find(model);
                 Some(found.ok_or_else(|| UpstreamError::NoRoute(model.to_owned()))?)
             }
             Some(_) => None,
-            None => self.routes.catch_all().filter(|(legs, _)| legs.iter().any(|leg| self.serves(leg, path))),
+            None => self.routes.catch_all().filter(|way| way.legs.iter().any(|leg| self.serves(leg, path))),
         };
-        let (mut legs, ttl) = routed.unwrap_or_else(|| (self.every_leg(model.unwrap_or_default()), None));
-        if legs.iter().any(|leg| self.serves(leg, path)) {
-            legs.retain(|leg| self.serves(leg, path));
+        let unrouted = || Way { legs: self.every_leg(model.unwrap_or_default()), ttl: None, route: "*".into() };
+        let mut way = routed.unwrap_or_else(unrouted);
+        if way.legs.iter().any(|leg| self.serves(leg, path)) {
+            way.legs.retain(|leg| self.serves(leg, path));
         }
-        Ok((legs, ttl))
+        Ok(way)
     }
 
     fn every_leg(&self, model: &str) -> Vec<Leg> {
@@ -108,7 +109,7 @@ impl Kind {
 impl Upstreams for Fleet {
     fn plan(&self, path: &str, model: Option<&str>, local_only: bool) -> Result<Plan, UpstreamError> {
         let name = || model.unwrap_or_default().to_owned();
-        let (legs, ttl) = self.legs(path, model)?;
+        let Way { legs, ttl, route } = self.way(path, model)?;
         let mut targets: Vec<Target> = legs.iter().map(|leg| self.target(leg)).collect();
         if targets.is_empty() {
             return Err(UpstreamError::NoRoute(name()));
@@ -122,7 +123,7 @@ impl Upstreams for Fleet {
             targets.truncate(1);
         }
         targets.sort_by_key(|target| self.is_down(target));
-        Ok(Plan { targets, ttl })
+        Ok(Plan { targets, ttl, route })
     }
 
     async fn send(&self, plan: &Plan, request: Outgoing) -> Result<Incoming, UpstreamError> {

@@ -103,6 +103,8 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// The route's own lifetime for answers.
     pub ttl: Option<Duration>,
+    /// The route's pattern, for counting by route; `*` where none is configured.
+    pub route: Arc<str>,
 }
 
 /// All configured upstreams behind one door.

@@ -11,6 +11,8 @@ pub(super) struct Routes(Vec<Route>);
 
 #[derive(Debug)]
 struct Route {
+    /// The pattern as written.
+    name: Arc<str>,
     pattern: Pattern,
     to: Vec<(usize, Option<Arc<str>>)>,
     strip_prefix: bool,
@@ -24,11 +26,23 @@ pub(super) struct Leg {
     pub(super) model: Arc<str>,
 }
 
+/// Where a request may go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Way {
+    /// In failover order.
+    pub(super) legs: Vec<Leg>,
+    /// The route's lifetime for answers.
+    pub(super) ttl: Option<Duration>,
+    /// The route's pattern.
+    pub(super) route: Arc<str>,
+}
+
 impl Routes {
     /// `upstream` finds an upstream's place by its name; targets without one are left out, since validation has
     /// named them already.
     pub(super) fn new(settings: &[RouteSettings], upstream: impl Fn(&str) -> Option<usize>) -> Self {
         let route = |route: &RouteSettings| Route {
+            name: route.model.as_str().into(),
             pattern: Pattern::new(&route.model),
             to: route
                 .to
@@ -47,20 +61,24 @@ impl Routes {
         self.0.is_empty()
     }
 
-    /// The first route that takes this model: its legs in failover order, and its lifetime for answers.
-    pub(super) fn find(&self, model: &str) -> Option<(Vec<Leg>, Option<Duration>)> {
+    /// The first route that takes this model.
+    pub(super) fn find(&self, model: &str) -> Option<Way> {
         let route = self.0.iter().find(|route| route.pattern.matches(model))?;
-        Some((route.legs(model), route.ttl))
+        Some(route.way(model))
     }
 
     /// The route for requests that name no model: the first one that takes every model.
-    pub(super) fn catch_all(&self) -> Option<(Vec<Leg>, Option<Duration>)> {
+    pub(super) fn catch_all(&self) -> Option<Way> {
         let route = self.0.iter().find(|route| route.pattern.takes_all())?;
-        Some((route.legs(""), route.ttl))
+        Some(route.way(""))
     }
 }
 
 impl Route {
+    fn way(&self, model: &str) -> Way {
+        Way { legs: self.legs(model), ttl: self.ttl, route: Arc::clone(&self.name) }
+    }
+
     fn legs(&self, model: &str) -> Vec<Leg> {
         let prefix = if self.strip_prefix { self.pattern.prefix() } else { None };
         let asked = prefix.and_then(|prefix| model.strip_prefix(prefix)).unwrap_or(model);
@@ -129,8 +147,8 @@ mod tests {
     }
 
     fn legs(routes: &Routes, model: &str) -> Vec<(usize, String)> {
-        let (legs, _) = routes.find(model).unwrap();
-        legs.into_iter().map(|leg| (leg.upstream, leg.model.to_string())).collect()
+        let way = routes.find(model).unwrap();
+        way.legs.into_iter().map(|leg| (leg.upstream, leg.model.to_string())).collect()
     }
 
     #[test]
@@ -138,8 +156,9 @@ mod tests {
         let routes = routes(&[("local/*", &["ollama", "openai:gpt-4o-mini"], true), ("*", &["openai"], false)]);
         assert_eq!(legs(&routes, "local/llama3:8b"), [(0, "llama3:8b".into()), (1, "gpt-4o-mini".into())]);
         assert_eq!(legs(&routes, "local"), [(1, "local".into())]);
-        assert_eq!(routes.find("local/x").unwrap().1, Some(Duration::from_secs(7)));
-        assert_eq!(routes.catch_all().unwrap().0, [Leg { upstream: 1, model: "".into() }]);
+        let local = routes.find("local/x").unwrap();
+        assert_eq!((local.ttl, &*local.route), (Some(Duration::from_secs(7)), "local/*"));
+        assert_eq!(routes.catch_all().unwrap().legs, [Leg { upstream: 1, model: "".into() }]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ async fn statistics_count_each_request_once() {
     let stats = app.admin_get("/admin/v1/stats").send().await.json();
     assert_eq!(stats["by_surface"]["openai-chat"]["hit_exact"], 1);
     assert_eq!(stats["by_model"]["gpt-4o"]["miss"], 1);
+    assert_eq!(stats["by_route"]["*"]["miss"], 1);
     assert_eq!(stats["reasons"]["no-store"], 1);
     assert_eq!(stats["saved"]["completion_tokens"], 1);
     let metrics = app.admin_get("/metrics").send().await;

@@ -19,6 +19,7 @@ mod failures;
 mod golden;
 mod headers;
 mod isolation;
+mod listeners;
 mod lists;
 mod passing;
 mod process;

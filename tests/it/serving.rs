@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::harness::{FakeUpstream, TestApp};
+use crate::harness::{Answer, FakeUpstream, TestApp};
 
 #[tokio::test]
 async fn the_same_question_again_is_answered_from_the_cache() {
@@ -78,13 +78,82 @@ async fn ollama_answers_replay_in_either_shape_from_either_recording() {
 }
 
 #[tokio::test]
-async fn each_surface_tells_its_own_story() {
-    let generate = json!({ "model": "llama3.2", "prompt": "Count", "stream": false });
-    let app = TestApp::with(FakeUpstream::ollama().reply("one two")).await;
-    for outcome in ["MISS", "HIT"] {
-        let reply = app.post("/api/generate", generate.clone()).send().await;
-        assert_eq!((reply.outcome(), reply.said().as_str()), (outcome, "one two"));
+async fn anthropic_answers_replay_in_either_shape_from_either_recording() {
+    let messages = json!([{ "role": "user", "content": "Count" }]);
+    let body = json!({ "model": "claude-sonnet-4-5", "max_tokens": 100, "messages": messages });
+    for recorded_as_stream in [false, true] {
+        let app = TestApp::with(FakeUpstream::anthropic().reply("one two three")).await;
+        let ask = |stream| {
+            let ask = app.post("/v1/messages", body.clone()).header("anthropic-version", "2023-06-01");
+            ask.header("x-api-key", "sk-ant").stream(stream).send()
+        };
+        let cold = ask(recorded_as_stream).await;
+        assert_eq!((cold.outcome(), cold.said().as_str()), ("MISS", "one two three"));
+        let whole = ask(false).await;
+        assert_eq!((whole.outcome(), whole.said().as_str()), ("HIT", "one two three"));
+        assert_eq!(whole.json()["stop_reason"], "end_turn");
+        let streamed = ask(true).await;
+        assert_eq!((streamed.outcome(), streamed.said().as_str()), ("HIT", "one two three"));
+        assert!(streamed.text().trim_end().ends_with("data: {\"type\":\"message_stop\"}"), "{}", streamed.text());
+        let other = app.post("/v1/messages", body.clone()).header("anthropic-version", "2023-01-01");
+        let refused = other.header("x-api-key", "sk-ant").header("cache-control", "only-if-cached").send().await;
+        assert_eq!(
+            (refused.status, &refused.json()["type"]),
+            (504, &json!("error")),
+            "another version, another answer"
+        );
     }
+}
+
+#[tokio::test]
+async fn every_other_surface_tells_the_same_story() {
+    let generate = json!({ "model": "llama3.2", "prompt": "Count", "stream": false });
+    let complete = json!({ "model": "gpt-3.5-turbo-instruct", "prompt": "Count" });
+    let chat = json!({ "model": "llama3.2", "messages": [{ "role": "user", "content": "Count" }] });
+    for (path, body) in [("/api/generate", generate), ("/v1/completions", complete), ("/v1/chat/completions", chat)] {
+        let app = TestApp::with(FakeUpstream::ollama().reply("one two")).await;
+        for outcome in ["MISS", "HIT"] {
+            let reply = app.post(path, body.clone()).send().await;
+            assert_eq!((reply.outcome(), reply.said().as_str()), (outcome, "one two"), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn responses_are_kept_when_they_are_stateless() {
+    let answer = json!({
+        "id": "resp_1", "object": "response", "created_at": 1, "status": "completed", "model": "gpt-4o", "error": null,
+        "incomplete_details": null, "parallel_tool_calls": true, "tools": [], "metadata": {},
+        "output": [{
+            "type": "message", "id": "msg_1", "status": "completed", "role": "assistant",
+            "content": [{ "type": "output_text", "text": "one two", "annotations": [] }],
+        }],
+        "usage": { "input_tokens": 3, "output_tokens": 2, "total_tokens": 5 },
+    });
+    let raw = || Answer::raw(200, "application/json", answer.to_string());
+    let app = TestApp::with(FakeUpstream::openai().reply(raw()).reply(raw())).await;
+    let ask = |store: bool| app.post("/v1/responses", json!({ "model": "gpt-4o", "input": "Count", "store": store }));
+    assert_eq!(ask(false).send().await.outcome(), "MISS");
+    let warm = ask(false).send().await;
+    assert_eq!((warm.outcome(), &warm.json()["output"][0]["content"][0]["text"]), ("HIT", &json!("one two")));
+    let streamed = ask(false).stream(true).send().await;
+    assert_eq!(streamed.outcome(), "HIT");
+    assert!(streamed.text().contains("event: response.completed"), "{}", streamed.text());
+    let stateful = ask(true).send().await;
+    assert_eq!((stateful.outcome(), stateful.reason()), ("BYPASS", "stateful"));
+}
+
+#[tokio::test]
+async fn a_replayed_stream_can_be_paced() {
+    let app = TestApp::builder()
+        .upstream(FakeUpstream::openai().reply("one two three"))
+        .config("[replay]\npace = \"5ms\"\n")
+        .start()
+        .await;
+    app.chat("Count").send().await;
+    let paced = app.chat("Count").stream(true).send().await;
+    assert_eq!((paced.outcome(), paced.said().as_str()), ("HIT", "one two three"));
+    assert!(paced.text().ends_with("data: [DONE]\n\n"));
 }
 
 #[tokio::test]

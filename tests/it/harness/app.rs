@@ -229,10 +229,20 @@ impl TestApp {
         self.running.take().expect("it runs")
     }
 
+    /// Starts it anew on the same folder.
+    pub async fn start_again(&mut self) {
+        self.running = Some(start(&self.file, &self.clock).await);
+    }
+
     /// Stops it and starts it anew on the same folder.
     pub async fn restart(&mut self) {
         self.stop().await;
-        self.running = Some(start(&self.file, &self.clock).await);
+        self.start_again().await;
+    }
+
+    /// Where the app listener is.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.running().app
     }
 
     pub fn data(&self) -> PathBuf {

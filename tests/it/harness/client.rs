@@ -113,6 +113,12 @@ impl Ask {
         Live { status, headers, body: answer.bytes_stream().boxed() }
     }
 
+    /// Whether it can be sent at all, over a connection of its own.
+    pub async fn try_send(&self) -> bool {
+        let address = self.url.trim_start_matches("http://").split('/').next().unwrap().to_owned();
+        tokio::net::TcpStream::connect(address).await.is_ok()
+    }
+
     /// Sends it and reads the whole answer.
     pub async fn send(self) -> Reply {
         let mut live = self.open().await;
