@@ -10,8 +10,8 @@ use bytes::Bytes;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use dejavu::cache::{Engine, Filling, Lookup, Parts, Settings};
 use dejavu::domain::{
-    Asked, Digest, Directives, Finish, Head, Location, Model, Namespace, Prompt, Query, Recording, Secret, Shape, Size,
-    SpaceId, Surface, SystemClock, Target, TenantId, Traits, Vector, Version,
+    Asked, Digest, Directives, Finish, Head, Lifetimes, Location, Model, Namespace, Prompt, Query, Recording, Secret,
+    Shape, Size, SpaceId, Surface, SystemClock, Target, TenantId, Traits, Vector, Version,
 };
 use dejavu::embed::{EmbedError, Embedder, Embedding, Space};
 use dejavu::index::{self, Partitions};
@@ -104,7 +104,7 @@ async fn engine<S: EntryStore + Ledger + 'static>(store: Arc<S>, hot_bytes: Size
     engine.set_embedder(Some(Arc::new(Instant(space))));
     let writing = Directives { no_cache: true, ..Directives::default() };
     for i in 0..entries {
-        if let Lookup::Miss(ticket) = engine.lookup(query(&prompt(i)), &writing, None).await {
+        if let Lookup::Miss(ticket) = engine.lookup(query(&prompt(i)), &writing, Lifetimes::default()).await {
             ticket.fill(filling()).await.expect("it is kept");
         }
     }
@@ -126,7 +126,7 @@ fn exact(c: &mut Criterion) {
     c.bench_function("exact hit, in memory", |b| {
         b.to_async(&runtime).iter_batched(
             || query(&prompt(7)),
-            |query| async { hit(hot.lookup(query, &directives, None).await) },
+            |query| async { hit(hot.lookup(query, &directives, Lifetimes::default()).await) },
             BatchSize::SmallInput,
         );
     });
@@ -136,7 +136,7 @@ fn exact(c: &mut Criterion) {
     c.bench_function("exact hit, on disk", |b| {
         b.to_async(&runtime).iter_batched(
             || query(&prompt(7)),
-            |query| async { hit(cold.lookup(query, &directives, None).await) },
+            |query| async { hit(cold.lookup(query, &directives, Lifetimes::default()).await) },
             BatchSize::SmallInput,
         );
     });
@@ -150,7 +150,7 @@ fn semantic(c: &mut Criterion) {
         c.bench_function(&format!("semantic hit among {entries}, embedding apart"), |b| {
             b.to_async(&runtime).iter_batched(
                 || query(&format!("{}?", prompt(7))),
-                |query| async { hit(engine.lookup(query, &directives, None).await) },
+                |query| async { hit(engine.lookup(query, &directives, Lifetimes::default()).await) },
                 BatchSize::SmallInput,
             );
         });
@@ -163,7 +163,7 @@ fn semantic(c: &mut Criterion) {
                         query(&prompt(i))
                     },
                     |query| async {
-                        if let Lookup::Miss(ticket) = engine.lookup(query, &directives, None).await {
+                        if let Lookup::Miss(ticket) = engine.lookup(query, &directives, Lifetimes::default()).await {
                             ticket.fill(filling()).await.expect("it is kept");
                         }
                     },

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -58,6 +59,8 @@ pub struct Engine {
     pub(super) wrongs: Wrongs,
     pub(super) warmth: Warmth,
     pub(super) backlog: Backlog,
+    /// The longest time past expiry for which a route was seen to let answers be served, in milliseconds.
+    pub(super) longest_window: AtomicU64,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
 }
@@ -74,6 +77,7 @@ impl Engine {
             purges: PurgeLog::default(),
             warmth: Warmth::default(),
             backlog: Backlog::default(),
+            longest_window: AtomicU64::new(0),
             settings: ArcSwap::from_pointee(settings),
             secret,
             present: Present::open(clock, ledger).await,

@@ -8,7 +8,7 @@ use super::engine::{Engine, Versioned};
 use super::lookup::Asking;
 use super::search::Reading;
 use super::settings::WhenUnsure;
-use crate::domain::{Cause, Directives, Entry, EntryId, Match, Outcome, Query, Reason, Target, Version};
+use crate::domain::{Cause, Directives, Entry, EntryId, Lifetimes, Match, Outcome, Query, Reason, Target, Version};
 use crate::policy::admit::{Admission, admit};
 use crate::policy::judge::Finding;
 
@@ -52,14 +52,9 @@ pub struct Considered {
 
 impl Engine {
     /// Explains what a lookup would do now.
-    pub async fn explain(
-        self: &Arc<Self>,
-        query: Query,
-        directives: &Directives,
-        route_ttl: Option<Duration>,
-    ) -> Explanation {
+    pub async fn explain(self: &Arc<Self>, query: Query, directives: &Directives, lifetimes: Lifetimes) -> Explanation {
         let settings = self.settings.load_full();
-        let lifetime = crate::policy::freshness::lifetime(directives, route_ttl, &settings.freshness);
+        let lifetime = crate::policy::freshness::lifetime(directives, lifetimes.ttl, &settings.freshness);
         let mut told = Explanation {
             outcome: Outcome::Miss,
             served: None,
@@ -89,7 +84,7 @@ impl Engine {
             settings,
             query,
             directives,
-            route_ttl,
+            lifetimes,
             target,
             Versioned { version, unsure },
             told.write,

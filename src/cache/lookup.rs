@@ -1,7 +1,6 @@
 //! Looking a request up: by equality, then among the requests in flight, then by meaning.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::engine::{Engine, Versioned};
 use super::flight::{Lead, Seat};
@@ -11,18 +10,14 @@ use super::settings::{Settings, WhenUnsure};
 use super::ticket::{Embedding, Ticket};
 use super::{Hit, Lookup};
 use crate::domain::{
-    Cause, Digest, Directives, EntryId, FieldHasher, Key, Match, Outcome, Query, Reason, Target, Timestamp, Version,
+    Cause, Digest, Directives, EntryId, FieldHasher, Key, Lifetimes, Match, Outcome, Query, Reason, Target, Timestamp,
+    Version,
 };
 use crate::policy::admit::{Admission, admit};
 
 impl Engine {
-    /// Looks a request up. `route_ttl` is the route's own lifetime for answers.
-    pub async fn lookup(
-        self: &Arc<Self>,
-        query: Query,
-        directives: &Directives,
-        route_ttl: Option<Duration>,
-    ) -> Lookup {
+    /// Looks a request up. `lifetimes` is what its route says about them.
+    pub async fn lookup(self: &Arc<Self>, query: Query, directives: &Directives, lifetimes: Lifetimes) -> Lookup {
         let settings = self.settings.load_full();
         let (read, write, semantic) = match admit(&query.asked, directives, settings.mode, &settings.admit) {
             Admission::Use { read, write, semantic } => (read, write, semantic),
@@ -31,7 +26,7 @@ impl Engine {
         };
         let Some(target) = query.targets.first().cloned() else { return Lookup::Bypass(Cause::Off.into()) };
         let versioned = self.version(&target.model, &settings).await;
-        let asking = Asking::new(self, settings, query, directives, route_ttl, target, versioned, write);
+        let asking = Asking::new(self, settings, query, directives, lifetimes, target, versioned, write);
         match read {
             Err(cause) if directives.only_if_cached => Lookup::NotCached(Some(cause.into())),
             Err(cause) => asking.unread(cause, semantic),
@@ -47,7 +42,7 @@ pub(super) struct Asking<'a> {
     pub settings: Arc<Settings>,
     pub query: Query,
     pub directives: &'a Directives,
-    pub route_ttl: Option<Duration>,
+    pub lifetimes: Lifetimes,
     /// The first choice of who would answer: whose answers are read.
     pub target: Target,
     pub version: Version,
@@ -65,7 +60,7 @@ impl<'a> Asking<'a> {
         settings: Arc<Settings>,
         query: Query,
         directives: &'a Directives,
-        route_ttl: Option<Duration>,
+        lifetimes: Lifetimes,
         target: Target,
         versioned: Versioned,
         write: Result<(), Cause>,
@@ -73,7 +68,8 @@ impl<'a> Asking<'a> {
         let Versioned { version, unsure } = versioned;
         let key = query.key(&engine.secret, &target.model, &version);
         let purges = engine.purges.count();
-        Self { engine, settings, query, directives, route_ttl, target, version, unsure, key, write, purges }
+        engine.note_windows(lifetimes);
+        Self { engine, settings, query, directives, lifetimes, target, version, unsure, key, write, purges }
     }
 
     /// The id this very request's entry has, or would have.
@@ -132,8 +128,8 @@ impl<'a> Asking<'a> {
         }
         if !self.is_current() {
             // The version changed while the prompt was embedded: what was looked at is of the past.
-            let Self { engine, query, directives, route_ttl, .. } = self;
-            return Box::pin(engine.lookup(query, directives, route_ttl)).await;
+            let Self { engine, query, directives, lifetimes, .. } = self;
+            return Box::pin(engine.lookup(query, directives, lifetimes)).await;
         }
         match self.engine.flights.board(flight, shape, Engine::flight_limits(&self.settings)) {
             Seat::Follow(follower) => Lookup::Join(follower),

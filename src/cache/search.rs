@@ -9,9 +9,9 @@ use super::hot::Kept;
 use super::lookup::Asking;
 use super::settings::WhenUnsure;
 use super::ticket::Fallback;
-use crate::domain::{Cause, Embedded, Entry, Location, Match, Outcome, Reason, Scope};
+use crate::domain::{Cause, Embedded, Entry, Lasting, Lifetimes, Location, Match, Outcome, Reason, Scope};
 use crate::index::Neighbour;
-use crate::policy::freshness::{Freshness, freshness};
+use crate::policy::freshness::{self, Freshness, freshness};
 use crate::policy::judge::{Candidate, Finding, judge};
 
 /// What reading one entry for this caller came to.
@@ -126,8 +126,7 @@ impl Asking<'_> {
             let entry = entry.clone();
             Box::new(Hit { age: now.since(entry.created), entry, how, outcome, reason, remaining, refresh: None })
         };
-        let rules = &self.settings.freshness;
-        match freshness(entry.created, entry.expires, self.directives, now, rules) {
+        match freshness(entry.created, entry.expires, self.directives, now, &self.windows()) {
             Freshness::Fresh { remaining } => {
                 let hit = match self.unsure {
                     Some(WhenUnsure::Stale) => hit(Outcome::Stale, Some(Cause::VersionUnknown.into()), Duration::ZERO),
@@ -145,6 +144,19 @@ impl Asking<'_> {
                 Reading::Unfit(cause, if_error.then(|| (stale(), kept.facts.clone())))
             }
         }
+    }
+
+    /// The rules of freshness, with what the route says of its own.
+    fn windows(&self) -> freshness::Settings {
+        let Lifetimes { ttl: _, stale_while_revalidate, stale_if_error } = self.lifetimes;
+        let mut rules = self.settings.freshness.clone();
+        if let Some(window) = stale_while_revalidate {
+            rules.stale_while_revalidate = Lasting(window);
+        }
+        if let Some(window) = stale_if_error {
+            rules.stale_if_error = Lasting(window);
+        }
+        rules
     }
 
     /// Whether an entry served repeatedly is so near its end that it is to be refreshed now.

@@ -1,15 +1,30 @@
 //! Expired entries leave.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::engine::Engine;
+use crate::domain::Lifetimes;
 use crate::store::StoreError;
 
 /// How often the sweep looks for expired entries.
 const EVERY: Duration = Duration::from_secs(30);
 
 impl Engine {
+    /// Notes how long past expiry a route lets answers be served.
+    pub(super) fn note_windows(&self, lifetimes: Lifetimes) {
+        let longest = lifetimes.stale_while_revalidate.max(lifetimes.stale_if_error).unwrap_or_default();
+        if longest > self.longest_window() {
+            let millis = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+            self.longest_window.fetch_max(millis, Ordering::Relaxed);
+        }
+    }
+
+    fn longest_window(&self) -> Duration {
+        Duration::from_millis(self.longest_window.load(Ordering::Relaxed))
+    }
+
     pub(super) fn start_sweeping(self: &Arc<Self>) {
         let engine = self.clone();
         self.tasks.spawn(async move {
@@ -37,7 +52,12 @@ impl Engine {
         const BATCH: usize = 1024;
         let settings = self.settings.load_full();
         let rules = &settings.freshness;
-        let lingering = settings.linger.0.max(rules.stale_while_revalidate.0).max(rules.stale_if_error.0);
+        let lingering = settings
+            .linger
+            .0
+            .max(rules.stale_while_revalidate.0)
+            .max(rules.stale_if_error.0)
+            .max(self.longest_window());
         let mut swept = 0;
         loop {
             let changing = self.shelf.change().await;

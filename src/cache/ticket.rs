@@ -84,10 +84,10 @@ impl Ticket {
         fallback: Option<Fallback>,
     ) -> Self {
         let (since, id) = (asking.now(), asking.id());
-        let Asking { engine, settings, query, directives, route_ttl, target, version, write, purges, key, .. } = asking;
+        let Asking { engine, settings, query, directives, lifetimes, target, version, write, purges, key, .. } = asking;
         let due = Due {
             engine: engine.clone(),
-            ttl: spread(directives, lifetime(directives, route_ttl, &settings.freshness), key, settings.jitter),
+            ttl: spread(directives, lifetime(directives, lifetimes.ttl, &settings.freshness), key, settings.jitter),
             settings,
             query,
             tags: directives.tags.clone(),

@@ -31,6 +31,17 @@ pub enum MaxStale {
     AtMost(Duration),
 }
 
+/// What a route says about how long its answers live; `None` leaves it to the cache's own settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lifetimes {
+    /// Lifetime of a new answer.
+    pub ttl: Option<Duration>,
+    /// How long past expiry an answer may be served while it is refreshed in the background.
+    pub stale_while_revalidate: Option<Duration>,
+    /// How long past expiry an answer may be served when the upstream fails.
+    pub stale_if_error: Option<Duration>,
+}
+
 /// The request controls of one request, as its headers give them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Directives {

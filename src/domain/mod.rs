@@ -21,7 +21,7 @@ pub mod vector;
 
 pub use answer::{Finish, Head, Recording, Usage};
 pub use credential::Credential;
-pub use directives::{Directives, MaxStale, Mode};
+pub use directives::{Directives, Lifetimes, MaxStale, Mode};
 pub use entry::{Embedded, Entry, EntryId, InvalidEntryId, Placement};
 pub use key::{Digest, FieldHasher, Key, Scope, Secret};
 pub use model::{Answerer, Location, Model, Version};

@@ -119,7 +119,7 @@ async fn look_up(parts: &Arc<Parts>, call: &Call, batch: &Batch) -> Result<Looke
 
 async fn look_up_one(parts: &Arc<Parts>, call: &Call, asked: &Asked) -> Lookup {
     let query = call.query(parts, &Arc::new(asked.clone()));
-    parts.engine.lookup(query, &call.directives, call.plan.ttl).await
+    parts.engine.lookup(query, &call.directives, call.plan.lifetimes).await
 }
 
 impl Looked {

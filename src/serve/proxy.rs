@@ -61,7 +61,7 @@ async fn tell(parts: &Arc<Parts>, call: &Call) -> Result<Reply, Refused> {
     };
     for _ in 0..LOOKUPS {
         let query = call.query(parts, &asked);
-        match parts.engine.lookup(query, &call.directives, call.plan.ttl).await {
+        match parts.engine.lookup(query, &call.directives, call.plan.lifetimes).await {
             Lookup::Hit(hit) => return Ok(serve(parts, call, *hit, &asked)),
             Lookup::Miss(ticket) => return lead(parts, call, *ticket, &asked).await,
             Lookup::Join(follower) => {

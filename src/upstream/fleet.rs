@@ -14,7 +14,7 @@ use super::server::{Server, worth_another};
 use super::settings::{RouteSettings, Settings};
 use super::transport::NoTransport;
 use super::{Each, Incoming, Kind, Outgoing, Plan, UpstreamError, UpstreamHealth, Upstreams};
-use crate::domain::{Location, Model, Target};
+use crate::domain::{Lifetimes, Location, Model, Target};
 
 /// How long a merged list waits for any one upstream.
 const LIST_PATIENCE: Duration = Duration::from_secs(10);
@@ -58,7 +58,10 @@ impl Fleet {
             Some(_) => None,
             None => self.routes.catch_all().filter(|way| way.legs.iter().any(|leg| self.serves(leg, path))),
         };
-        let unrouted = || Way { legs: self.every_leg(model.unwrap_or_default()), ttl: None, route: "*".into() };
+        let unrouted = || {
+            let legs = self.every_leg(model.unwrap_or_default());
+            Way { legs, lifetimes: Lifetimes::default(), route: "*".into() }
+        };
         let mut way = routed.unwrap_or_else(unrouted);
         if way.legs.iter().any(|leg| self.serves(leg, path)) {
             way.legs.retain(|leg| self.serves(leg, path));
@@ -109,7 +112,7 @@ impl Kind {
 impl Upstreams for Fleet {
     fn plan(&self, path: &str, model: Option<&str>, local_only: bool) -> Result<Plan, UpstreamError> {
         let name = || model.unwrap_or_default().to_owned();
-        let Way { legs, ttl, route } = self.way(path, model)?;
+        let Way { legs, lifetimes, route } = self.way(path, model)?;
         let mut targets: Vec<Target> = legs.iter().map(|leg| self.target(leg)).collect();
         if targets.is_empty() {
             return Err(UpstreamError::NoRoute(name()));
@@ -123,7 +126,7 @@ impl Upstreams for Fleet {
             targets.truncate(1);
         }
         targets.sort_by_key(|target| self.is_down(target));
-        Ok(Plan { targets, ttl, route })
+        Ok(Plan { targets, lifetimes, route })
     }
 
     async fn send(&self, plan: &Plan, request: Outgoing) -> Result<Incoming, UpstreamError> {

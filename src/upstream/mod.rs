@@ -30,7 +30,7 @@ use futures_util::stream::BoxStream;
 use http::{HeaderMap, Method};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Head, Model, Target, Version};
+use crate::domain::{Head, Lifetimes, Model, Target, Version};
 
 pub use fleet::Fleet;
 pub use settings::{RouteSettings, Settings, VersionSettings};
@@ -101,8 +101,8 @@ pub enum UpstreamError {
 pub struct Plan {
     /// Who may answer, in failover order; those known to be down come last. Never empty.
     pub targets: Vec<Target>,
-    /// The route's own lifetime for answers.
-    pub ttl: Option<Duration>,
+    /// What the route says about how long its answers live.
+    pub lifetimes: Lifetimes,
     /// The route's pattern, for counting by route; `*` where none is configured.
     pub route: Arc<str>,
 }

@@ -1,9 +1,9 @@
 //! Which upstreams a model name leads to. Pure.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::settings::{RouteSettings, split_target};
+use crate::domain::Lifetimes;
 
 /// All routes, in the order of the configuration.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ struct Route {
     pattern: Pattern,
     to: Vec<(usize, Option<Arc<str>>)>,
     strip_prefix: bool,
-    ttl: Option<Duration>,
+    lifetimes: Lifetimes,
 }
 
 /// One upstream to ask, by its place in the configuration, and the model name to ask it for.
@@ -31,8 +31,8 @@ pub(super) struct Leg {
 pub(super) struct Way {
     /// In failover order.
     pub(super) legs: Vec<Leg>,
-    /// The route's lifetime for answers.
-    pub(super) ttl: Option<Duration>,
+    /// What the route says about how long its answers live.
+    pub(super) lifetimes: Lifetimes,
     /// The route's pattern.
     pub(super) route: Arc<str>,
 }
@@ -51,7 +51,11 @@ impl Routes {
                 .filter_map(|(name, model)| Some((upstream(name)?, model.map(Arc::from))))
                 .collect(),
             strip_prefix: route.strip_prefix,
-            ttl: route.ttl.map(|ttl| ttl.0),
+            lifetimes: Lifetimes {
+                ttl: route.ttl.map(|ttl| ttl.0),
+                stale_while_revalidate: route.stale_while_revalidate.map(|window| window.0),
+                stale_if_error: route.stale_if_error.map(|window| window.0),
+            },
         };
         Self(settings.iter().map(route).collect())
     }
@@ -76,7 +80,7 @@ impl Routes {
 
 impl Route {
     fn way(&self, model: &str) -> Way {
-        Way { legs: self.legs(model), ttl: self.ttl, route: Arc::clone(&self.name) }
+        Way { legs: self.legs(model), lifetimes: self.lifetimes, route: Arc::clone(&self.name) }
     }
 
     fn legs(&self, model: &str) -> Vec<Leg> {
@@ -128,6 +132,8 @@ impl Pattern {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -141,6 +147,8 @@ mod tests {
                 to: to.iter().map(|to| (*to).to_owned()).collect(),
                 strip_prefix: *strip_prefix,
                 ttl: Some(Lasting::seconds(model.len() as u64)),
+                stale_if_error: Some(Lasting::seconds(60)),
+                ..RouteSettings::default()
             })
             .collect();
         Routes::new(&settings, |name| ["ollama", "openai"].iter().position(|known| *known == name))
@@ -157,7 +165,12 @@ mod tests {
         assert_eq!(legs(&routes, "local/llama3:8b"), [(0, "llama3:8b".into()), (1, "gpt-4o-mini".into())]);
         assert_eq!(legs(&routes, "local"), [(1, "local".into())]);
         let local = routes.find("local/x").unwrap();
-        assert_eq!((local.ttl, &*local.route), (Some(Duration::from_secs(7)), "local/*"));
+        let lifetimes = Lifetimes {
+            ttl: Some(Duration::from_secs(7)),
+            stale_while_revalidate: None,
+            stale_if_error: Some(Duration::from_secs(60)),
+        };
+        assert_eq!((local.lifetimes, &*local.route), (lifetimes, "local/*"));
         assert_eq!(routes.catch_all().unwrap().legs, [Leg { upstream: 1, model: "".into() }]);
     }
 

@@ -134,6 +134,12 @@ pub struct RouteSettings {
     /// Lifetime of this route's answers, instead of `[cache] ttl`.
     #[serde(default)]
     pub ttl: Option<Lasting>,
+    /// How long past expiry they are served while one request refreshes them, instead of `[cache]`'s.
+    #[serde(default)]
+    pub stale_while_revalidate: Option<Lasting>,
+    /// How long past expiry they are served when the upstream fails, instead of `[cache]`'s.
+    #[serde(default)]
+    pub stale_if_error: Option<Lasting>,
 }
 
 /// `[versions]`: how model versions are watched.

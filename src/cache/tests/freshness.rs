@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::house::{Ask, House, START, ask, said, settings, text};
-use crate::domain::{Lasting, Outcome, Timestamp};
+use crate::domain::{Lasting, Lifetimes, Outcome, Timestamp};
 
 fn short(prompt: &str) -> Ask {
     ask(prompt).with(|ask| ask.directives.ttl = Some(Duration::from_secs(600)))
@@ -31,6 +31,25 @@ async fn a_stale_answer_is_served_while_exactly_one_request_refreshes_it() {
     refresh.fill(question.filling("Marlowe")).await.unwrap();
     let third = house.hit(&question).await;
     assert_eq!((third.outcome, text(&third.entry)), (Outcome::Hit, "Marlowe"));
+}
+
+#[tokio::test]
+async fn a_route_may_have_windows_of_its_own() {
+    let house = House::open().await;
+    let windows = Lifetimes {
+        ttl: Some(Duration::from_secs(600)),
+        stale_while_revalidate: Some(Duration::from_secs(60)),
+        stale_if_error: Some(Duration::from_secs(86_400)),
+    };
+    let question = ask("Who wrote Hamlet?").with(|ask| ask.lifetimes = windows);
+    house.answer(&question, "Shakespeare").await;
+    house.clock.advance(Duration::from_secs(630));
+    assert_eq!(said(&house.lookup(&question).await), ("STALE", Some("revalidating")));
+    assert_eq!(said(&house.lookup(&ask("Who wrote Hamlet?")).await), ("MISS", Some("expired")));
+    // It stays for as long as its route may want it.
+    house.clock.advance(Duration::from_secs(80_000));
+    house.engine.sweep().await.unwrap();
+    assert!(house.miss(&question).await.has_fallback());
 }
 
 #[tokio::test]

@@ -14,8 +14,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::cache::{Engine, Filling, Follower, Hit, Lookup, Parts, Settings, Ticket};
 use crate::domain::{
-    Asked, Cause, Digest, Directives, Entry, EntryId, Finish, Head, Location, ManualClock, Model, Namespace, Prompt,
-    Query, Recording, Secret, Shape, SpaceId, Surface, Target, TenantId, Timestamp, Traits, Usage, Vector, Version,
+    Asked, Cause, Digest, Directives, Entry, EntryId, Finish, Head, Lifetimes, Location, ManualClock, Model, Namespace,
+    Prompt, Query, Recording, Secret, Shape, SpaceId, Surface, Target, TenantId, Timestamp, Traits, Usage, Vector,
+    Version,
 };
 use crate::embed::{EmbedError, Embedder, Embedding, Space};
 use crate::index::Partitions;
@@ -83,7 +84,7 @@ impl House {
     }
 
     pub(super) async fn lookup(&self, ask: &Ask) -> Lookup {
-        self.engine.lookup(ask.query(), &ask.directives, None).await
+        self.engine.lookup(ask.query(), &ask.directives, ask.lifetimes).await
     }
 
     /// Looks up, and answers a miss.
@@ -130,6 +131,7 @@ pub(super) struct Ask {
     pub shape: Shape,
     pub traits: Traits,
     pub directives: Directives,
+    pub lifetimes: Lifetimes,
 }
 
 pub(super) fn ask(prompt: &str) -> Ask {
@@ -142,6 +144,7 @@ pub(super) fn ask(prompt: &str) -> Ask {
         shape: WHOLE,
         traits: Traits::default(),
         directives: Directives::default(),
+        lifetimes: Lifetimes::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::house::{House, ask, said, settings, text};
 use crate::cache::Filter;
-use crate::domain::{Match, Namespace, Outcome};
+use crate::domain::{Lifetimes, Match, Namespace, Outcome};
 
 #[tokio::test]
 async fn entries_are_listed_page_by_page_with_their_hits() {
@@ -34,13 +34,13 @@ async fn explaining_shows_every_candidate_and_changes_nothing() {
     let entry = house.answer(&ask("How do I reset my password?"), "Click").await;
     house.embedder.place("How can I reset my password?", "How do I reset my password?", 0.97);
     let reworded = ask("How can I reset my password?");
-    let told = house.engine.explain(reworded.query(), &reworded.directives, None).await;
+    let told = house.engine.explain(reworded.query(), &reworded.directives, Lifetimes::default()).await;
     assert_eq!((told.outcome, told.candidates.len(), told.candidates[0].against), (Outcome::Hit, 1, None));
     let (served, how) = told.served.unwrap();
     assert_eq!((text(&served), matches!(how, Match::Semantic(_))), ("Click", true));
     let unlike = ask("What is the capital of Peru?");
     house.embedder.place("What is the capital of Peru?", "How do I reset my password?", 0.5);
-    let told = house.engine.explain(unlike.query(), &unlike.directives, None).await;
+    let told = house.engine.explain(unlike.query(), &unlike.directives, Lifetimes::default()).await;
     assert_eq!(told.outcome, Outcome::Miss);
     assert_eq!(told.reason.map(|reason| reason.as_str()), Some("below-threshold"));
     assert_eq!(house.engine.entry(entry.id()).await.unwrap().unwrap().hits, 0);
@@ -51,7 +51,7 @@ async fn explaining_shows_every_candidate_and_changes_nothing() {
 async fn explaining_a_bypass_says_why() {
     let house = House::open().await;
     let private = ask("anything").with(|ask| ask.directives.no_store = true);
-    let told = house.engine.explain(private.query(), &private.directives, None).await;
+    let told = house.engine.explain(private.query(), &private.directives, Lifetimes::default()).await;
     assert_eq!(told.outcome, Outcome::Bypass);
     assert_eq!(told.reason.map(|reason| reason.as_str()), Some("no-store"));
 }

@@ -81,7 +81,7 @@ async fn about(
         headers: headers::identity(&sent, &parts.key_headers, None),
         targets: plan.targets,
     };
-    Ok(parts.engine.explain(query, &directives, plan.ttl).await)
+    Ok(parts.engine.explain(query, &directives, plan.lifetimes).await)
 }
 
 fn view(surface: Surface, explanation: &Explanation) -> Value {

@@ -78,7 +78,7 @@ async fn load(parts: &Arc<Parts>, pair: &Pair) -> Result<Result<(), Cause>, Stri
         headers: headers::identity(&sent, &parts.key_headers, None),
         targets: plan.targets,
     };
-    Ok(match parts.engine.lookup(query, &directives, plan.ttl).await {
+    Ok(match parts.engine.lookup(query, &directives, plan.lifetimes).await {
         Lookup::Miss(ticket) => {
             let head = Head { status: StatusCode::OK, headers: json_headers() };
             let filling = Filling { target, head: Arc::new(head), recording: Ok(recording), took: Duration::ZERO };
