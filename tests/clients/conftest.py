@@ -15,6 +15,7 @@ import pytest
 from upstream import Upstream
 
 BINARY = os.environ["DEJAVU_BINARY"]
+collect_ignore = ["frameworks"]  # Run by `test_langchain.py` and `test_litellm.py`, which say against what.
 
 
 def free_port():

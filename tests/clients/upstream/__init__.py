@@ -5,6 +5,7 @@ APIs. Every answer is a function of the conversation; every upstream call is cou
 """
 
 import json
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +26,11 @@ class Upstream(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.delay = 0.0
         threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, request, client_address):
+        """A client that hangs up is no fault of this server's."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
     @property
     def url(self):

@@ -2,7 +2,8 @@
 
 import time
 
-from .said import answer_to, vector, words
+from .said import answer_to, cut, text_of, vector, words
+from .tools import call_for, written_for
 
 DIGESTS = {"llama3.2:latest": "sha256:" + "a" * 64}
 
@@ -10,7 +11,15 @@ DIGESTS = {"llama3.2:latest": "sha256:" + "a" * 64}
 def chat(http, body):
     if body["model"] == "missing":
         return missing(http)
+    last = body["messages"][-1]
+    asked = text_of(last["content"])
+    tools = [(tool["function"]["name"], tool["function"]["parameters"]) for tool in body.get("tools") or []]
+    if call := call_for(tools, last["role"], asked):
+        called = {"content": "", "tool_calls": [{"function": {"name": call[0], "arguments": call[1]}}]}
+        return say(http, body, "", lambda words: {"message": {"role": "assistant", "content": words}}, {}, called)
     text = answer_to(body["messages"])
+    if shape := body.get("format"):
+        text = written_for(None if shape == "json" else shape, asked)
     say(http, body, text, lambda words: {"message": {"role": "assistant", "content": words}}, {})
 
 
@@ -24,14 +33,18 @@ def generate(http, body):
     say(http, body, text, lambda words: {"response": words}, {"context": [1, 2, 3]})
 
 
-def say(http, body, text, shape, last):
+def say(http, body, text, shape, last, called=None):
+    """One object, or a line a word; a tool call comes whole, in a line of its own."""
+    text, _ = cut(text, (body.get("options") or {}).get("stop"))
     closing = {"done_reason": "stop", "done": True, **last, "total_duration": 5_000_000, "load_duration": 1_000_000,
                "prompt_eval_count": 11, "prompt_eval_duration": 1_000_000, "eval_count": len(text.split()),
                "eval_duration": 3_000_000}
     line = {"model": body["model"], "created_at": now()}
+    spoken = {"message": {"role": "assistant", **called}} if called else None
     if not body.get("stream", True):
-        return http.json(200, {**line, **shape(text), **closing})
-    http.lines([*({**line, **shape(word), "done": False} for word in words(text)), {**line, **shape(""), **closing}])
+        return http.json(200, {**line, **(spoken or shape(text)), **closing})
+    parts = [spoken] if spoken else [shape(word) for word in words(text)]
+    http.lines([*({**line, **part, "done": False} for part in parts), {**line, **shape(""), **closing}])
 
 
 def embed(http, body):

@@ -1,11 +1,11 @@
 """The OpenAI dialect."""
 
 import base64
-import json
 import struct
 import time
 
-from .said import answer_to, fresh, text_of, vector, wants_tool, words
+from .said import answer_to, cut, fresh, text_of, vector, words
+from .tools import call_for, compact, pieces, written_for
 
 REPORTED = "gpt-4o-mini-2024-07-18"
 
@@ -18,16 +18,19 @@ def chat(http, body):
     if body["model"] == "gpt-limited":
         error = {"message": "Rate limit reached", "type": "requests", "param": None, "code": "rate_limit_exceeded"}
         return http.json(429, {"error": error}, {"retry-after": "1"})
-    if (body.get("response_format") or {}).get("type") == "json_schema":
-        text = json.dumps({"city": "Vienna", "population": 1_982_000})
-    else:
-        text = answer_to(body["messages"])
+    asked = text_of(body["messages"][-1]["content"])
+    text, _ = cut(answer_to(body["messages"]), body.get("stop"))
+    shape = body.get("response_format") or {}
+    if shape.get("type") in ("json_schema", "json_object"):
+        text = written_for((shape.get("json_schema") or {}).get("schema"), asked)
     usage = usage_of(text)
     common = {"id": fresh("chatcmpl-"), "created": int(time.time()), "model": REPORTED, "service_tier": "default",
               "system_fingerprint": "fp_34a54ae93c"}
-    call = {"id": "call_abc123", "type": "function",
-            "function": {"name": "get_weather", "arguments": '{"city":"Vienna"}'}}
-    calls = wants_tool(body.get("tools"), body["messages"])
+    tools = [(tool["function"]["name"], tool["function"]["parameters"]) for tool in body.get("tools") or []]
+    calls = call_for(tools, body["messages"][-1]["role"], asked, forced(body.get("tool_choice")))
+    if calls:
+        name, arguments = calls[0], compact(calls[1])
+        call = {"id": fresh("call_", 24), "type": "function", "function": {"name": name, "arguments": arguments}}
     finish = "tool_calls" if calls else "stop"
     if not body.get("stream"):
         message = {"role": "assistant", "content": None if calls else text, "refusal": None, "annotations": []}
@@ -39,10 +42,10 @@ def chat(http, body):
     counted = bool((body.get("stream_options") or {}).get("include_usage"))
     deltas = [({"role": "assistant", "content": None if calls else "", "refusal": None}, None)]
     if calls:
-        opened = {**call, "index": 0, "function": {"name": "get_weather", "arguments": ""}}
+        opened = {**call, "index": 0, "function": {"name": name, "arguments": ""}}
         deltas += [({"tool_calls": [opened]}, None)]
         deltas += [({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}, None)
-                   for piece in ['{"city"', ':"Vienna"}']]
+                   for piece in pieces(arguments)]
     else:
         deltas += [({"content": word}, None) for word in words(text)]
     deltas += [({}, finish)]
@@ -53,6 +56,13 @@ def chat(http, body):
     if counted:
         events.append({**chunk, "choices": [], "usage": usage})
     http.events(events, done=True)
+
+
+def forced(choice):
+    """A tool's name, "any", "none", or None where the model may choose."""
+    if isinstance(choice, dict):
+        return (choice.get("function") or choice)["name"]
+    return {"required": "any", "none": "none"}.get(choice)
 
 
 def completions(http, body):

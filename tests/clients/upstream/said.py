@@ -32,6 +32,7 @@ def vector(text, dimensions=8):
     return [round(byte / 255 - 0.5, 6) for byte in digest[:dimensions]]
 
 
-def wants_tool(tools, conversation):
-    """A tool is called when there is one and no tool has answered yet."""
-    return bool(tools) and "weather" in text_of(conversation[-1].get("content")).lower()
+def cut(text, stops):
+    """The text up to the first stop sequence in it, and which one that was."""
+    found = [(text.index(stop), stop) for stop in ([stops] if isinstance(stops, str) else stops or []) if stop in text]
+    return (text[: min(found)[0]], min(found)[1]) if found else (text, None)
