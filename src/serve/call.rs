@@ -1,15 +1,13 @@
 //! One request, received: its controls, its tenant and its whole body.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::Request;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::CONTENT_ENCODING;
 use http::request::Parts as RequestHead;
-use http_body_util::BodyExt;
 
+use super::body::collect;
 use super::directives::{Malformed, directives};
 use super::{Parts, headers};
 use crate::domain::{Asked, Directives, Query, Surface, TenantId};
@@ -35,14 +33,18 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Receives the request.
+    /// Receives the request of `tenant`.
     ///
     /// # Errors
     /// When a control of dejavu's own is malformed, the body is too large or stops coming, or no route leads anywhere.
-    pub(super) async fn receive(parts: &Parts, surface: Surface, request: Request) -> Result<Self, Refusal> {
+    pub(super) async fn receive(
+        parts: &Parts,
+        surface: Surface,
+        tenant: TenantId,
+        request: Request,
+    ) -> Result<Self, Refusal> {
         let (head, body) = request.into_parts();
         let directives = directives(&head.headers, &parts.settings.controls)?;
-        let tenant = parts.tenants.identify(&head.headers);
         let most = parts.settings.max_body.as_usize();
         let body = collect(body, most, parts.settings.body_timeout.0).await?;
         let text = decode(&headers::codings(&head.headers), &body, most).unwrap_or_else(|_| body.clone());
@@ -77,7 +79,7 @@ impl Call {
             headers.remove(CONTENT_ENCODING);
         }
         let method = self.head.method.clone();
-        Outgoing { method, path: path_and_query(&self.head), headers, body, model: self.model.clone() }
+        Outgoing { method, path: path_and_query(&self.head), headers, body, upload: None, model: self.model.clone() }
     }
 }
 
@@ -90,37 +92,4 @@ impl From<Malformed> for Refusal {
     fn from(fault: Malformed) -> Self {
         Self::BadRequest(fault.to_string())
     }
-}
-
-/// Reads a body of at most `most` bytes whose sender is never silent for longer than `idle`.
-///
-/// # Errors
-/// When it is larger, stops coming, or breaks off.
-pub(super) async fn collect(mut body: Body, most: usize, idle: Duration) -> Result<Bytes, Refusal> {
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    loop {
-        let frame = tokio::time::timeout(idle, body.frame())
-            .await
-            .map_err(|_| Refusal::BadRequest("the request's body stopped coming".to_owned()))?;
-        let Some(frame) = frame else { break };
-        let frame = frame.map_err(|_| Refusal::BadRequest("the request's body broke off".to_owned()))?;
-        let Ok(data) = frame.into_data() else { continue };
-        if first.len() + rest.len() + data.len() > most {
-            return Err(Refusal::TooLarge);
-        }
-        // Most bodies come in one piece, which then need not be copied.
-        if first.is_empty() {
-            first = data;
-        } else {
-            rest.extend_from_slice(&data);
-        }
-    }
-    if rest.is_empty() {
-        return Ok(first);
-    }
-    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
-    whole.extend_from_slice(&first);
-    whole.extend_from_slice(&rest);
-    Ok(whole.freeze())
 }

@@ -50,8 +50,14 @@ impl List {
         let mut headers = headers::to_send_on(&head.headers);
         // Only plain answers can be merged.
         headers.remove(ACCEPT_ENCODING);
-        let outgoing =
-            Outgoing { path: path_and_query(&head), method: head.method, headers, body: Bytes::new(), model: None };
+        let outgoing = Outgoing {
+            path: path_and_query(&head),
+            method: head.method,
+            headers,
+            body: Bytes::new(),
+            upload: None,
+            model: None,
+        };
         let mut answers = parts.upstreams.send_to_each(outgoing, local_only).await;
         if answers.len() == 1 {
             return Ok(pass::response(answers.remove(0).answer?));

@@ -4,6 +4,7 @@
 mod admin;
 mod ask;
 mod auth;
+mod body;
 mod call;
 mod client;
 mod directives;

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
-use http::Method;
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Method};
 
-use super::call::{collect, path_and_query};
+use super::body::{Received, receive, upload};
+use super::call::path_and_query;
 use super::directives::directives;
 use super::{Parts, error, headers};
 use crate::upstream::{Incoming, Outgoing};
@@ -25,7 +28,11 @@ pub(super) async fn pass(parts: Arc<Parts>, request: Request) -> Response {
 async fn send(parts: &Parts, request: Request) -> Result<Incoming, Refusal> {
     let (head, body) = request.into_parts();
     let local_only = directives(&head.headers, &parts.settings.controls)?.local_only;
-    let body = collect(body, parts.settings.max_body.as_usize(), parts.settings.body_timeout.0).await?;
+    let (most, idle) = (parts.settings.max_body.as_usize(), parts.settings.body_timeout.0);
+    let (body, upload) = match receive(body, most, idle).await? {
+        Received::Whole(body) => (body, None),
+        Received::Larger(first, rest) => (Bytes::new(), Some(upload(length(&head.headers), first, rest, idle))),
+    };
     let model = wire::model_of(&body).or_else(|| model_in_path(&head.method, head.uri.path()).map(str::to_owned));
     let plan = parts.upstreams.plan(head.uri.path(), model.as_deref(), local_only)?;
     let outgoing = Outgoing {
@@ -33,9 +40,14 @@ async fn send(parts: &Parts, request: Request) -> Result<Incoming, Refusal> {
         headers: headers::to_send_on(&head.headers),
         method: head.method,
         body,
+        upload,
         model: model.map(Arc::from),
     };
     Ok(parts.upstreams.send(&plan, outgoing).await?)
+}
+
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// `GET /v1/models/{model}` asks about a model by its path.

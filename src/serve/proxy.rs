@@ -25,7 +25,7 @@ const LOOKUPS: usize = 2;
 pub(super) async fn answer(parts: Arc<Parts>, surface: Surface, request: Request) -> Response {
     let started = std::time::Instant::now();
     let tenant = parts.tenants.identify(request.headers());
-    let (call, reply) = match Call::receive(&parts, surface, request).await {
+    let (call, reply) = match Call::receive(&parts, surface, tenant.clone(), request).await {
         Ok(call) => {
             let reply = tell(&parts, &call).await;
             (Some(call), reply)

@@ -18,6 +18,7 @@ mod tags;
 #[cfg(test)]
 mod tests;
 pub mod transport;
+mod upload;
 mod validate;
 mod versions;
 
@@ -35,6 +36,7 @@ use crate::domain::{Head, Lifetimes, Model, Target, Version};
 pub use fleet::Fleet;
 pub use settings::{RouteSettings, Settings, VersionSettings};
 pub use transport::NoTransport;
+pub use upload::Upload;
 pub use validate::{Fault, Problem, validate};
 
 /// One request to send on, as the client made it.
@@ -48,6 +50,8 @@ pub struct Outgoing {
     pub headers: HeaderMap,
     /// The body's bytes, untouched.
     pub body: Bytes,
+    /// A body too large to hold, instead of `body`.
+    pub upload: Option<Upload>,
     /// The model name the client wrote, if the body has one: replaced in the body only when a target is asked
     /// for another name.
     pub model: Option<Arc<str>>,

@@ -15,7 +15,7 @@ use super::queue::{Queue, Turn};
 use super::settings::Settings;
 use super::tags::TagBoard;
 use super::transport::{Failure, Limits, NoTransport, Response, Transport, Trust};
-use super::{Incoming, Kind, Outgoing, UpstreamError, UpstreamHealth};
+use super::{Incoming, Kind, Outgoing, Upload, UpstreamError, UpstreamHealth};
 use crate::domain::{Credential, Location, Target};
 use crate::wire::rename_model;
 
@@ -96,7 +96,11 @@ impl Server {
         let url = join(self.kind, &member.url, &request.path);
         let headers = to_upstream(request.headers.clone(), self.kind, self.api_key.as_ref());
         let sent = Instant::now();
-        let answer = self.transport.call(request.method.clone(), &url, headers, body).await;
+        let method = request.method.clone();
+        let answer = match &request.upload {
+            Some(upload) => self.transport.upload(method, &url, headers, upload).await,
+            None => self.transport.call(method, &url, headers, body).await,
+        };
         match &answer {
             Ok(response) => {
                 self.latency.record(sent.elapsed());
@@ -105,6 +109,8 @@ impl Server {
                     _ => member.succeeded(),
                 }
             }
+            // The client broke its own request off.
+            Err(_) if request.upload.as_ref().is_some_and(Upload::broke) => {}
             Err(failure) => {
                 tracing::warn!(upstream = %self.name, %failure, "no answer");
                 member.failed(Instant::now(), failure);

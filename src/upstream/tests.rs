@@ -114,6 +114,7 @@ fn route(model: &str, to: &[&str]) -> RouteSettings {
 
 fn chat(model: &str) -> Outgoing {
     Outgoing {
+        upload: None,
         method: Method::POST,
         path: "/v1/chat/completions".into(),
         headers: HeaderMap::new(),

@@ -9,10 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method};
 use tokio::time::timeout;
 
 use super::headers::strip_hop_by_hop;
+use super::upload::Upload;
 use crate::domain::Head;
 
 /// How long to wait for what.
@@ -101,10 +103,40 @@ impl Transport {
         if !bodiless {
             request = request.body(body);
         }
-        let answer = timeout(self.limits.answer, request.send())
-            .await
-            .map_err(|_| Failure::Silent(self.limits.answer))?
-            .map_err(|error| Failure::Unreachable(innermost(&error)))?;
+        let answer = timeout(self.limits.answer, request.send()).await;
+        self.answered(answer.map_err(|_| Failure::Silent(self.limits.answer))?)
+    }
+
+    /// Sends one request whose body comes in pieces, and waits for the answer's head for as long as pieces go out.
+    ///
+    /// # Errors
+    /// [`Failure::Unreachable`] and [`Failure::Silent`]; a body that was sent before cannot be sent again.
+    pub async fn upload(
+        &self,
+        method: Method,
+        url: &str,
+        mut headers: HeaderMap,
+        upload: &Upload,
+    ) -> Result<Response, Failure> {
+        let again = || Failure::Unreachable("the request's body was sent already".to_owned());
+        let body = reqwest::Body::wrap_stream(upload.take().ok_or_else(again)?);
+        if let Some(length) = upload.length() {
+            headers.insert(CONTENT_LENGTH, length.into());
+        }
+        let sending = self.client.request(method, url).headers(headers).body(body).send();
+        tokio::pin!(sending);
+        let mut sent = upload.pieces();
+        loop {
+            match timeout(self.limits.answer, &mut sending).await {
+                Ok(answer) => return self.answered(answer),
+                Err(_) if upload.pieces() == sent => return Err(Failure::Silent(self.limits.answer)),
+                Err(_) => sent = upload.pieces(),
+            }
+        }
+    }
+
+    fn answered(&self, answer: reqwest::Result<reqwest::Response>) -> Result<Response, Failure> {
+        let answer = answer.map_err(|error| Failure::Unreachable(innermost(&error)))?;
         let mut headers = answer.headers().clone();
         strip_hop_by_hop(&mut headers);
         let head = Head { status: answer.status(), headers };

@@ -109,3 +109,21 @@ async fn the_root_passes_to_the_upstream() {
     let head = app.send("HEAD", "/", "").send().await;
     assert_eq!((head.status, head.body.len()), (200, 0));
 }
+
+#[tokio::test]
+async fn an_upload_larger_than_dejavu_holds_goes_on_as_it_comes() {
+    let app = TestApp::builder()
+        .upstream(FakeUpstream::openai().reply(Answer::raw(200, "application/json", "{}")))
+        .config("[server]\nmax_body = \"64KiB\"\n")
+        .start()
+        .await;
+    let file: Vec<u8> = (0..1_000_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+    let reply = app.send("POST", "/v1/files", file.clone()).header("content-type", "audio/wav").send().await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let seen = app.upstream().seen()[0].clone();
+    assert!(seen.body == file, "{} bytes arrived", seen.body.len());
+    assert_eq!(
+        (&seen.headers["content-type"], &seen.headers["content-length"]),
+        (&"audio/wav".parse().unwrap(), &1_000_000.into())
+    );
+}

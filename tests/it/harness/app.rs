@@ -19,7 +19,8 @@ pub struct TestApp {
     running: Option<Running>,
     pub upstreams: Vec<Upstream>,
     pub clock: Arc<ManualClock>,
-    folder: TempDir,
+    /// Gone when the test is.
+    _folder: TempDir,
     file: PathBuf,
     client: Client,
     /// The `Authorization` that admin calls carry, if any.
@@ -72,7 +73,7 @@ impl Builder {
         let clock = Arc::new(ManualClock::at(Timestamp(1_767_268_800_000)));
         let running = Some(start(&file, &clock).await);
         let client = Client::new();
-        let app = TestApp { running, upstreams, clock, folder, file, client, token: self.token };
+        let app = TestApp { running, upstreams, clock, _folder: folder, file, client, token: self.token };
         if self.semantic {
             app.until_embedding().await;
         }
@@ -215,10 +216,6 @@ impl TestApp {
         self.clock.advance(by);
     }
 
-    pub fn engine(&self) -> &Arc<dejavu::cache::Engine> {
-        &self.running().engine
-    }
-
     /// Stops as SIGTERM does: drains, flushes.
     pub async fn stop(&mut self) {
         self.running.take().expect("it runs").shutdown().await;
@@ -243,10 +240,6 @@ impl TestApp {
     /// Where the app listener is.
     pub fn address(&self) -> std::net::SocketAddr {
         self.running().app
-    }
-
-    pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
     }
 
     async fn until_embedding(&self) {
