@@ -1,6 +1,6 @@
 //! Lays two readings side by side: which words they share, and which only one of them has.
 
-use super::lexicon::{Id, Lexicon, Traits};
+use super::lexicon::{Id, Lexicon, Traits, edits};
 use super::reading::{Kind, Reading, Token};
 
 /// Two readings, aligned.
@@ -124,13 +124,29 @@ fn mend(left: &mut Vec<&Token>, right: &mut Vec<&Token>, a: &Reading, b: &Readin
 }
 
 fn same_meaning(one: &Token, other: &Token, lexicon: &Lexicon) -> bool {
-    if one.kind != Kind::Word || other.kind != Kind::Word || one.is_content() != other.is_content() {
+    if one.kind != Kind::Word || other.kind != Kind::Word {
         return false;
+    }
+    if one.is_content() != other.is_content() {
+        return is_slip(&one.written, &other.written);
     }
     if !one.is_content() || one.member.is_some() && other.member.is_some() {
         return false;
     }
     lexicon.are_synonyms(one.id, other.id) || is_typing_error(one, other)
+}
+
+/// Whether two known words differ by two neighbouring letters: `form` for `from`, `dose` for `does`.
+fn is_slip(x: &str, y: &str) -> bool {
+    x.len() == y.len()
+        && x.len() >= 4
+        && x != y
+        && x.is_ascii()
+        && y.is_ascii()
+        && {
+            let differing: Vec<usize> = (0..x.len()).filter(|at| x.as_bytes()[*at] != y.as_bytes()[*at]).collect();
+            matches!(differing[..], [p, q] if q == p + 1 && x.as_bytes()[p] == y.as_bytes()[q] && x.as_bytes()[q] == y.as_bytes()[p])
+        }
 }
 
 /// Whether one is the other mistyped: at least one of them is no known word, and both begin alike.
@@ -147,27 +163,6 @@ fn is_typing_error(one: &Token, other: &Token) -> bool {
         _ => 2,
     };
     x.as_bytes()[0] == y.as_bytes()[0] && edits(x.as_bytes(), y.as_bytes()) <= allowed
-}
-
-/// Damerau-Levenshtein distance (optimal string alignment), for short words.
-fn edits(x: &[u8], y: &[u8]) -> usize {
-    if x.len().abs_diff(y.len()) > 2 {
-        return usize::MAX;
-    }
-    let mut before: Vec<usize> = Vec::new();
-    let mut previous: Vec<usize> = (0..=y.len()).collect();
-    for i in 1..=x.len() {
-        let mut row = vec![i; y.len() + 1];
-        for j in 1..=y.len() {
-            let swap = usize::from(x[i - 1] != y[j - 1]);
-            row[j] = (previous[j] + 1).min(row[j - 1] + 1).min(previous[j - 1] + swap);
-            if i > 1 && j > 1 && x[i - 1] == y[j - 2] && x[i - 2] == y[j - 1] {
-                row[j] = row[j].min(before[j - 2] + 1);
-            }
-        }
-        before = std::mem::replace(&mut previous, row);
-    }
-    previous[y.len()]
 }
 
 /// Pairs a word of `ones` with several words in a row of `other` that it abbreviates or joins: `setup` with

@@ -64,12 +64,21 @@ traits! {
     CONJUNCTION = 12;
     /// A pronoun.
     PRONOUN = 13;
+    /// Turns against what follows it, as a negation does.
+    ADVERSE = 14;
+    /// A relation that holds both ways.
+    SYMMETRIC = 15;
 }
 
 impl Traits {
     /// Whether it has every trait of `other`.
     pub(crate) const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Those of its traits that are in `mask`.
+    pub(crate) const fn only(self, mask: Self) -> Self {
+        Self(self.0 & mask.0)
     }
 
     /// Both together.
@@ -176,6 +185,10 @@ pub(crate) struct Lexicon {
     pub(crate) groups: IdMap<Id>,
     /// By the stem of their first word, longest first.
     pub(crate) phrases: IdMap<Vec<Phrase>>,
+    /// The stems of all known words, with the traits that inflections inherit.
+    pub(crate) stems: IdMap<Traits>,
+    /// Words that hold questions together, by their own spelling and by each with one letter less.
+    spelling: IdMap<Vec<&'static str>>,
     /// Pairs of like meaning, by group.
     pub(crate) synonyms: PairSet,
     /// Pairs of opposite meaning, by group.
@@ -226,9 +239,42 @@ impl Lexicon {
         self.antonyms.contains(&ordered(a, b))
     }
 
+    /// The structural word that an unknown one was meant to be: one letter wrong, missing, added, or two exchanged.
+    pub(crate) fn mended(&self, written: &str) -> Option<&'static str> {
+        if written.len() < 4 || !written.bytes().all(|byte| byte.is_ascii_lowercase()) {
+            return None;
+        }
+        let found = |spelt: &str| {
+            let meant = self.spelling.get(&Id::of(spelt))?;
+            meant.iter().copied().find(|word| edits(word.as_bytes(), written.as_bytes()) == 1)
+        };
+        found(written).or_else(|| parse::with_one_letter_less(written).find_map(|short| found(&short)))
+    }
+
     fn work_out_stem(&self, written: &str) -> Id {
         if written.is_ascii() { Id::of(&self.english.stem(written)) } else { Id::of(written) }
     }
+}
+
+/// Damerau-Levenshtein distance (optimal string alignment), for short words.
+pub(crate) fn edits(x: &[u8], y: &[u8]) -> usize {
+    if x.len().abs_diff(y.len()) > 2 {
+        return usize::MAX;
+    }
+    let mut before: Vec<usize> = Vec::new();
+    let mut previous: Vec<usize> = (0..=y.len()).collect();
+    for i in 1..=x.len() {
+        let mut row = vec![i; y.len() + 1];
+        for j in 1..=y.len() {
+            let swap = usize::from(x[i - 1] != y[j - 1]);
+            row[j] = (previous[j] + 1).min(row[j - 1] + 1).min(previous[j - 1] + swap);
+            if i > 1 && j > 1 && x[i - 1] == y[j - 2] && x[i - 2] == y[j - 1] {
+                row[j] = row[j].min(before[j - 2] + 1);
+            }
+        }
+        before = std::mem::replace(&mut previous, row);
+    }
+    previous[y.len()]
 }
 
 /// A pair with its smaller part first.

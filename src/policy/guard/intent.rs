@@ -41,7 +41,10 @@ pub(super) fn time(c: &Comparison<'_>) -> Option<Objection> {
     let present = Id::of("present").0;
     let told = |token: &&Token| matches!(token.quantity, Some((Quantity::Time, group)) if group != present);
     let (a, b): (Vec<_>, Vec<_>) = (c.only_a.all().filter(told).collect(), c.only_b.all().filter(told).collect());
-    if !a.is_empty() || !b.is_empty() {
+    // What is next or upcoming goes without saying; what is past does not.
+    let next = Id::of("next").0;
+    let telling = a.iter().chain(&b).any(|token| !matches!(token.quantity, Some((_, group)) if group == next));
+    if telling || !a.is_empty() && !b.is_empty() {
         return Some(Objection::new(Veto::Time, words(a), words(b)));
     }
     let tenses = (c.a.tense?, c.b.tense?);
@@ -76,8 +79,8 @@ pub(super) fn form(c: &Comparison<'_>) -> Option<Objection> {
 /// A request opens with other work: translate, summarise, fix.
 pub(super) fn action(c: &Comparison<'_>) -> Option<Objection> {
     let (a, b) = (requested(c.a), requested(c.b));
-    let group = |token: Option<&Token>| token.and_then(|token| token.quantity);
-    if group(a) == group(b) || c.overlap() < 0.4 {
+    let unsaid = |token: Option<&Token>, other: &Reading| token.is_some_and(|token| other.find(token.id).is_none());
+    if c.overlap() < 0.4 || !unsaid(a, c.b) && !unsaid(b, c.a) {
         return None;
     }
     let shown = |token: Option<&Token>| token.map(|token| token.written.to_string()).unwrap_or_default();

@@ -4,38 +4,10 @@ use super::{Objection, words};
 use crate::domain::Veto;
 use crate::policy::compare::Comparison;
 use crate::policy::lexicon::{Id, Traits};
-use crate::policy::reading::{Kind, Reading, Token};
+use crate::policy::reading::{Reading, Token};
 
 /// Words that bind the thing after them to one side of a relation.
 const DIRECTIONAL: [&str; 7] = ["from", "to", "into", "than", "over", "before", "after"];
-/// Relations that hold both ways.
-const SYMMETRIC: [&str; 24] = [
-    "vs",
-    "between",
-    "difference",
-    "married",
-    "marry",
-    "dating",
-    "related",
-    "relate",
-    "similar",
-    "equal",
-    "equals",
-    "same",
-    "identical",
-    "engaged",
-    "differ",
-    "compare",
-    "siblings",
-    "sibling",
-    "cousins",
-    "friends",
-    "friend",
-    "partners",
-    "neighbors",
-    "close",
-];
-
 /// A word such as `from`, `to` or `than` binds different things on the two sides, and each side says both things.
 pub(super) fn direction(c: &Comparison<'_>) -> Option<Objection> {
     if !c.same_content() || is_symmetric(c.a) || is_symmetric(c.b) {
@@ -74,7 +46,7 @@ fn passive(one: &Reading, other: &Reading) -> Option<Objection> {
 }
 
 fn is_symmetric(reading: &Reading) -> bool {
-    reading.tokens.iter().any(|token| SYMMETRIC.contains(&&*token.written))
+    reading.tokens.iter().any(|token| token.is(Traits::SYMMETRIC))
 }
 
 fn is_coordination(token: &Token) -> bool {
@@ -124,21 +96,33 @@ fn is_rotation(a: &[Id], b: &[Id]) -> bool {
     (1..a.len()).any(|by| a[by..] == b[..a.len() - by] && a[..by] == b[a.len() - by..])
 }
 
-/// The same people told of by pronouns in other places.
+/// The same people told of by pronouns in other places: he for she, you for me.
 pub(super) fn pronoun(c: &Comparison<'_>) -> Option<Objection> {
-    let (a, b) = (genders(c.a), genders(c.b));
-    let sides = |tokens: &[&Token]| -> Vec<bool> { tokens.iter().map(|token| is_male(token)).collect() };
-    if a.is_empty() || b.is_empty() || sides(&a) == sides(&b) || c.length() > 20 {
+    if c.length() > 20 {
         return None;
     }
-    Some(Objection::new(Veto::Pronoun, words(a), words(b)))
+    [THIRD, SECOND].into_iter().find_map(|persons| {
+        let (a, b) = (told(c.a, persons), told(c.b, persons));
+        let sides = |tokens: &[(bool, &Token)]| -> Vec<bool> { tokens.iter().map(|(side, _)| *side).collect() };
+        let (left, right) = (sides(&a), sides(&b));
+        // Between you and me only an exchange counts: "how do I" and "how do you" ask the same.
+        let both = |sides: &[bool]| sides.contains(&true) && sides.contains(&false);
+        let counts = if persons == SECOND { both(&left) && both(&right) } else { !a.is_empty() && !b.is_empty() };
+        let shown = |tokens: &[(bool, &Token)]| words(tokens.iter().map(|(_, token)| *token));
+        (counts && left != right).then(|| Objection::new(Veto::Pronoun, shown(&a), shown(&b)))
+    })
 }
 
-fn genders(reading: &Reading) -> Vec<&Token> {
-    let is_gendered = |token: &&Token| is_male(token) || matches!(&*token.written, "she" | "her" | "hers" | "herself");
-    reading.tokens.iter().filter(|token| token.kind == Kind::Word).filter(is_gendered).collect()
-}
+/// Two sets of pronouns that stand for different people.
+type Persons = [&'static [&'static str]; 2];
+const THIRD: Persons = [&["he", "him", "his", "himself"], &["she", "her", "hers", "herself"]];
+const SECOND: Persons = [&["i", "me", "my", "mine"], &["you", "your", "yours"]];
 
-fn is_male(token: &Token) -> bool {
-    matches!(&*token.written, "he" | "him" | "his" | "himself")
+/// The pronouns of these persons in order, and whether each is of the first set.
+fn told<'a>(reading: &'a Reading, persons: Persons) -> Vec<(bool, &'a Token)> {
+    let side = |token: &'a Token| {
+        let [first, second] = persons.map(|words| words.contains(&&*token.written));
+        (first || second).then_some((first, token))
+    };
+    reading.tokens.iter().filter_map(side).collect()
 }

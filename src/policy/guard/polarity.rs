@@ -2,9 +2,9 @@
 
 use super::Objection;
 use crate::domain::Veto;
-use crate::policy::compare::Comparison;
+use crate::policy::compare::{Comparison, Remainder};
 use crate::policy::lexicon::{Lexicon, Traits};
-use crate::policy::reading::{Kind, Token};
+use crate::policy::reading::{Kind, Reading, Token};
 
 /// Each side has one of a pair of opposites. Two flips of which one is of degree (`more careful`, `less careless`),
 /// and an opposite together with a negation (`not open`, `closed`), cancel out.
@@ -14,20 +14,37 @@ pub(super) fn antonym(c: &Comparison<'_>) -> Option<Objection> {
     }
     let pairs = opposites(c);
     let (a, b) = *pairs.first()?;
-    let of_degree = |(a, b): &(&Token, &Token)| a.is(Traits::DEGREE) && b.is(Traits::DEGREE);
-    let flips_twice = pairs.len() == 2 && pairs.iter().filter(|pair| of_degree(pair)).count() == 1;
-    let negated = pairs.len() == 1 && c.a.negations.abs_diff(c.b.negations) % 2 == 1;
-    (!flips_twice && !negated).then(|| Objection::new(Veto::Antonym, &a.written, &b.written))
+    (!cancel_out(c, &pairs)).then(|| Objection::new(Veto::Antonym, &a.written, &b.written))
 }
 
-/// One is negated and the other is not.
+/// Whether the opposites between the two prompts undo each other.
+pub(super) fn flips_cancel(c: &Comparison<'_>) -> bool {
+    c.in_english() && cancel_out(c, &opposites(c))
+}
+
+fn cancel_out(c: &Comparison<'_>, pairs: &[(&Token, &Token)]) -> bool {
+    let of_degree = |(a, b): &&(&Token, &Token)| a.is(Traits::DEGREE) && b.is(Traits::DEGREE);
+    let flips_twice = pairs.len() == 2 && pairs.iter().filter(of_degree).count() == 1;
+    let negated = pairs.len() == 1 && c.a.negations.abs_diff(c.b.negations) % 2 == 1;
+    flips_twice || negated
+}
+
+/// One is negated, or turned by a word such as `refuse` or `without`, and the other is not.
 pub(super) fn negation(c: &Comparison<'_>) -> Option<Objection> {
-    let differs = c.a.negations.abs_diff(c.b.negations) % 2 == 1;
-    if !differs || c.length() > 20 || c.overlap() < 0.4 || c.in_english() && opposites(c).len() == 1 {
+    if c.length() > 20 || c.overlap() < 0.4 {
         return None;
     }
-    let said = |negations: usize| if negations % 2 == 1 { "not" } else { "" };
-    Some(Objection::new(Veto::Negation, said(c.a.negations), said(c.b.negations)))
+    let turned = |only: &Remainder<'_>| only.all().filter(|token| token.is(Traits::ADVERSE)).count();
+    let odd = (c.a.negations + c.b.negations + turned(&c.only_a) + turned(&c.only_b)) % 2 == 1;
+    // An opposite on the other side takes up the negation, or is an objection of its own.
+    if !odd || c.in_english() && opposites(c).len() == 1 {
+        return None;
+    }
+    let said = |reading: &Reading, only: &Remainder<'_>| {
+        let turn = only.all().find(|token| token.is(Traits::ADVERSE) || token.is(Traits::NEGATION));
+        turn.map_or(if reading.negations > 0 { "not" } else { "" }, |token| &token.written).to_owned()
+    };
+    Some(Objection::new(Veto::Negation, said(c.a, &c.only_a), said(c.b, &c.only_b)))
 }
 
 fn opposites<'a>(c: &Comparison<'a>) -> Vec<(&'a Token, &'a Token)> {

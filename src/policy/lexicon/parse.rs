@@ -15,6 +15,7 @@ pub(crate) struct TongueWord {
 const FUNCTION: &str = include_str!("function.txt");
 const PHRASES: &str = include_str!("phrases.txt");
 const GROUPS: &str = include_str!("groups.txt");
+const SYNONYMS: &str = include_str!("synonyms.txt");
 const ANTONYMS: &str = include_str!("antonyms.txt");
 const CLASSES: &str = include_str!("classes.txt");
 const QUANTITIES: &str = include_str!("quantities.txt");
@@ -34,6 +35,8 @@ pub(super) fn read() -> Lexicon {
         phrases: IdMap::default(),
         synonyms: PairSet::default(),
         antonyms: PairSet::default(),
+        stems: IdMap::default(),
+        spelling: IdMap::default(),
         classes: Vec::new(),
         tongues: IdMap::default(),
         tongue_codes: Vec::new(),
@@ -48,6 +51,7 @@ pub(super) fn read() -> Lexicon {
     groups(&mut lexicon);
     opposites_and_likes(&mut lexicon);
     phrases(&mut lexicon);
+    spelling(&mut lexicon);
     lexicon
 }
 
@@ -112,6 +116,8 @@ fn functions(lexicon: &mut Lexicon) {
             "question" => Traits::QUESTION.with(Traits::FUNCTION),
             "negation" => Traits::NEGATION.with(Traits::FUNCTION),
             "degree" => Traits::DEGREE.with(Traits::FUNCTION),
+            "adverse" => Traits::ADVERSE,
+            "symmetric" => Traits::SYMMETRIC,
             "benign" => Traits::BENIGN,
             _ => Traits::GENERIC,
         };
@@ -229,6 +235,14 @@ fn opposites_and_likes(lexicon: &mut Lexicon) {
             }
         }
     }
+    for line in lines(SYNONYMS) {
+        let words: Vec<Id> = line.split_whitespace().map(|word| lexicon.grouped(word)).collect();
+        for (nth, a) in words.iter().enumerate() {
+            for b in &words[nth + 1..] {
+                lexicon.synonyms.insert(ordered(*a, *b));
+            }
+        }
+    }
     for (head, words) in headed(WORDNET_ANTONYMS) {
         for word in words {
             let pair = ordered(lexicon.grouped(head), lexicon.grouped(word));
@@ -259,6 +273,36 @@ fn phrases(lexicon: &mut Lexicon) {
         }
     }
     for phrases in lexicon.phrases.values_mut() {
-        phrases.sort_by_key(|phrase| std::cmp::Reverse(phrase.rest.len()));
+        phrases.sort_by_key(|phrase| std::cmp::Reverse((phrase.rest.len(), phrase.at_start)));
     }
+}
+
+/// Which stems are of known words, and how the words that hold a question together are mistyped.
+fn spelling(lexicon: &mut Lexicon) {
+    let structural =
+        lines(FUNCTION).filter_map(|line| line.split_once(':')).flat_map(|(_, words)| words.split_whitespace());
+    let of_phrases = lines(PHRASES).flat_map(|line| line.split(['=', ',', ' ', '^']));
+    for word in structural.chain(of_phrases) {
+        if word.len() >= 4 && word.bytes().all(|byte| byte.is_ascii_lowercase()) {
+            lexicon.mark(word, Traits::KNOWN);
+            for short in with_one_letter_less(word).chain([word.to_owned()]) {
+                let meant = lexicon.spelling.entry(Id::of(&short)).or_default();
+                if !meant.contains(&word) {
+                    meant.push(word);
+                }
+            }
+        }
+    }
+    let inherited = Traits::ADVERSE.with(Traits::SYMMETRIC).with(Traits::GENERIC);
+    for known in lexicon.words.values() {
+        if let Some(stem) = known.stem {
+            let traits = lexicon.stems.entry(stem).or_insert(Traits::KNOWN);
+            *traits = traits.with(known.traits.only(inherited));
+        }
+    }
+}
+
+/// The word with each of its letters left out in turn; for ASCII words.
+pub(super) fn with_one_letter_less(word: &str) -> impl Iterator<Item = String> {
+    (0..word.len()).map(move |at| format!("{}{}", &word[..at], &word[at + 1..]))
 }

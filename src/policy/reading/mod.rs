@@ -56,8 +56,13 @@ pub(crate) struct Token {
 impl Token {
     /// A word as the lexicon knows it.
     pub(crate) fn word(written: &str, lexicon: &Lexicon) -> Self {
-        let known = lexicon.word(written).copied().unwrap_or_default();
+        let mut known = lexicon.word(written).copied().unwrap_or_default();
         let stem = known.stem.unwrap_or_else(|| lexicon.stem(written));
+        if let Some(inherited) = lexicon.stems.get(&stem) {
+            known.traits = known.traits.with(*inherited);
+        } else if let Some(meant) = lexicon.mended(written) {
+            return Self::word(meant, lexicon);
+        }
         Self {
             id: lexicon.group(stem),
             traits: known.traits,
