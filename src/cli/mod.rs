@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod check_config;
 pub mod demo;
+pub mod evaluate;
 pub mod exit;
 pub mod http;
 pub mod serve;
@@ -58,6 +59,8 @@ enum Command {
         /// The file.
         file: PathBuf,
     },
+    /// Replay labelled pairs of prompts, or a log of prompts: what the policy makes of them, beside cosine alone.
+    Evaluate(evaluate::Arguments),
     /// Show what the cache has done since it started.
     Stats {
         #[command(flatten)]
@@ -160,6 +163,7 @@ fn perform(command: Command) -> Result<(), Exit> {
             Command::Demo { once } => demo::run(once).await,
             Command::Setup { offline, config } => setup::run(config, offline).await,
             Command::CheckConfig { file } => check_config::check(&file),
+            Command::Evaluate(arguments) => Ok(evaluate::run(&arguments).await?),
             Command::Stats { server } => admin::stats(&server).await,
             Command::Purge { server, filter } => admin::purge(&server, &filter).await,
             Command::Explain { server, file, path, api_key } => {

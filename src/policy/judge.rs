@@ -96,6 +96,12 @@ pub fn judge(prompt: &str, candidates: &[Candidate<'_>], floor: Option<f32>, set
     Judgement { chosen, findings, reason }
 }
 
+/// Reads the lexicon (a few milliseconds), which the first judgement would otherwise do. Servers call it as they
+/// start.
+pub fn prepare() {
+    super::lexicon::Lexicon::get();
+}
+
 fn below(similarity: f32) -> Finding {
     let against = Some(Cause::BelowThreshold.into());
     Finding { similarity, vetoes: Vec::new(), against, objections: Vec::new(), features: None }
