@@ -37,7 +37,7 @@ fn numbers(reading: &Reading) -> Vec<&Token> {
 /// A year, a decade, or digits with date or time separators.
 fn is_date(digits: &str) -> bool {
     let year = digits.strip_suffix('s').unwrap_or(digits);
-    let is_year = year.len() == 4 && matches!(year.parse(), Ok(1000..=2999));
+    let is_year = year.len() == 4 && matches!(year.parse(), Ok(1700..=2100));
     is_year || digits.contains([':', '/']) || digits.matches('-').count() == 2
 }
 

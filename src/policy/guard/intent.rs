@@ -63,16 +63,12 @@ const fn tense(tense: Tense) -> &'static str {
 /// Another form or length of answer.
 pub(super) fn form(c: &Comparison<'_>) -> Option<Objection> {
     // These two ask for more of the same, so they count only against another form.
-    let mild = |token: &Token| matches!(&*token.written, "formsteps" | "formexamples");
-    let is_form = |token: &&Token| {
-        token.written.starts_with("form")
-            && token.written.len() > 7
-            && !token.traits.has(crate::policy::lexicon::Traits::KNOWN)
-    };
+    let mild = |token: &Token| matches!(&*token.written, "form-steps" | "form-examples");
+    let is_form = |token: &&Token| token.written.starts_with("form-");
     let (a, b): (Vec<_>, Vec<_>) = (c.only_a.all().filter(is_form).collect(), c.only_b.all().filter(is_form).collect());
     let strong = a.iter().chain(&b).any(|token| !mild(token));
     let differ = strong || !a.is_empty() && !b.is_empty();
-    let shown = |tokens: &[&Token]| tokens.iter().map(|token| &token.written[4..]).collect::<Vec<_>>().join(" ");
+    let shown = |tokens: &[&Token]| tokens.iter().map(|token| &token.written[5..]).collect::<Vec<_>>().join(" ");
     (differ && c.is_close()).then(|| Objection::new(Veto::Form, shown(&a), shown(&b)))
 }
 
@@ -80,7 +76,9 @@ pub(super) fn form(c: &Comparison<'_>) -> Option<Objection> {
 pub(super) fn action(c: &Comparison<'_>) -> Option<Objection> {
     let (a, b) = (requested(c.a), requested(c.b));
     let unsaid = |token: Option<&Token>, other: &Reading| token.is_some_and(|token| other.find(token.id).is_none());
-    if c.overlap() < 0.4 || !unsaid(a, c.b) && !unsaid(b, c.a) {
+    let same_work =
+        a.is_some() && b.is_some() && a.and_then(|token| token.quantity) == b.and_then(|token| token.quantity);
+    if same_work || c.overlap() < 0.4 || !unsaid(a, c.b) && !unsaid(b, c.a) {
         return None;
     }
     let shown = |token: Option<&Token>| token.map(|token| token.written.to_string()).unwrap_or_default();

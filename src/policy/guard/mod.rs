@@ -8,6 +8,8 @@ mod order;
 mod polarity;
 mod scope;
 mod substitution;
+#[cfg(test)]
+mod tables;
 
 use super::compare::Comparison;
 use crate::domain::Veto;

@@ -77,7 +77,7 @@ pub(super) fn order(c: &Comparison<'_>) -> Option<Objection> {
 /// The words that carry roles, by meaning, with the two sides of each `and` and `or` in a fixed order.
 fn sequence(reading: &Reading) -> Vec<Id> {
     let carries_roles = |token: &&Token| {
-        token.is_content()
+        token.is_content() && !token.is(Traits::BENIGN)
             || token.is(Traits::PREPOSITION)
             || token.is(Traits::CONJUNCTION)
             || token.is(Traits::QUESTION)

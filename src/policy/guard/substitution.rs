@@ -10,7 +10,7 @@ pub(super) fn substitution(c: &Comparison<'_>) -> Option<Objection> {
     const SHORT: usize = 20;
     let (a, b) = (&c.only_a, &c.only_b);
     let lengths = c.a.content.abs_diff(c.b.content);
-    if polarity::flips_cancel(c) || c.shared < 1 || lengths > 1 || c.length() > SHORT {
+    if polarity::flips_cancel(c) || lengths > 1 || c.length() > SHORT {
         return None;
     }
     let (x, y) = match (&a.hard[..], &b.hard[..]) {

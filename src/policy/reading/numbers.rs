@@ -125,6 +125,8 @@ pub(super) fn disambiguate(tokens: &mut [Token], lexicon: &Lexicon) {
         let before = at.checked_sub(1).map_or("", |at| &*tokens[at].written);
         let after = tokens.get(at + 1).map_or("", |token| &*token.written);
         let article = matches!(before, "the" | "a" | "an" | "my" | "his" | "her" | "its" | "your" | "our" | "this");
+        // "The second" counts places; "a second" does only before the thing counted.
+        let counts_places = tokens.get(at + 1).is_some_and(Token::is_content) || before != "a";
         let settled = match &*tokens[at].written {
             "c" if numbered => Some(Token::word("celsius", lexicon)),
             "f" if numbered => Some(Token::word("fahrenheit", lexicon)),
@@ -167,7 +169,7 @@ pub(super) fn disambiguate(tokens: &mut [Token], lexicon: &Lexicon) {
             {
                 Some(Token { traits: Traits::KNOWN, ..Token::word("golang", lexicon) })
             }
-            "second" if article || before.is_empty() => {
+            "second" if counts_places && (article || before.is_empty()) => {
                 Some(Token { quantity: Some((Quantity::Ordinal, 2)), member: None, ..Token::raw("second", Kind::Word) })
             }
             "second" | "seconds" => Some(Token::word("secs", lexicon)),
