@@ -110,6 +110,8 @@ causes! {
         NoText => "no-text",
         /// Candidates were found, none similar enough.
         BelowThreshold => "below-threshold",
+        /// A candidate was near, but its language has no lexicon, so more similarity is required.
+        NoLexicon => "no-lexicon",
         /// The model's version changed since this was answered.
         ModelChanged => "model-changed",
         /// Which version of the model answers cannot be told now.
@@ -201,5 +203,16 @@ mod tests {
     fn no_two_reasons_share_a_word() {
         let words: Vec<_> = Cause::ALL.iter().map(|c| c.as_str()).chain(Veto::ALL.iter().map(|v| v.as_str())).collect();
         assert_eq!(words.iter().collect::<BTreeSet<_>>().len(), words.len());
+    }
+
+    #[test]
+    fn every_reason_is_documented_and_no_other() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reasons.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let first_cell = |line: &str| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned());
+        let documented: BTreeSet<String> = page.lines().filter_map(first_cell).collect();
+        let words = Cause::ALL.iter().map(|c| c.as_str()).chain(Veto::ALL.iter().map(|v| v.as_str()));
+        assert_eq!(documented, words.map(str::to_owned).collect());
+        assert_eq!(page.matches("\n| `").count(), documented.len(), "a word stands twice");
     }
 }

@@ -73,6 +73,11 @@ impl<'a> Comparison<'a> {
         self.only_a.hard.is_empty() && self.only_b.hard.is_empty()
     }
 
+    /// Whether there is a lexicon for both prompts' languages, however small; without one, every word counts.
+    pub(crate) fn is_read(&self) -> bool {
+        self.a.tongue.has_lexicon() && self.b.tongue.has_lexicon()
+    }
+
     /// Whether both readings apply the English lexicon.
     pub(crate) fn in_english(&self) -> bool {
         self.a.tongue.reads_as_english() && self.b.tongue.reads_as_english()

@@ -3,12 +3,17 @@
 use super::{Objection, words};
 use crate::domain::Veto;
 use crate::policy::compare::Comparison;
-use crate::policy::lexicon::{Id, Quantity};
+use crate::policy::lexicon::{Id, Quantity, Traits};
 use crate::policy::reading::{Question, Reading, Tense, Token};
 
 /// Who, when, where, why, how or whether, of the same fact.
 pub(super) fn question(c: &Comparison<'_>) -> Option<Objection> {
     use Question::{How, What, YesNo};
+    if !c.in_english() {
+        let asks = |token: &&Token| token.is(Traits::QUESTION);
+        let (a, b): (Vec<_>, Vec<_>) = (c.only_a.all().filter(asks).collect(), c.only_b.all().filter(asks).collect());
+        return (!a.is_empty() && !b.is_empty()).then(|| Objection::new(Veto::Question, words(a), words(b)));
+    }
     let (a, b) = (c.a.question?, c.b.question?);
     let apart = c.only_a.hard.len().max(c.only_b.hard.len());
     let differ = match (a, b) {

@@ -96,10 +96,16 @@ fn is_rotation(a: &[Id], b: &[Id]) -> bool {
     (1..a.len()).any(|by| a[by..] == b[..a.len() - by] && a[..by] == b[a.len() - by..])
 }
 
-/// The same people told of by pronouns in other places: he for she, you for me.
+/// The same people told of by pronouns in other places: he for she, you for me, your things for mine.
 pub(super) fn pronoun(c: &Comparison<'_>) -> Option<Objection> {
     if c.length() > 20 {
         return None;
+    }
+    let mine_or_yours = owner(c.a).zip(owner(c.b)).filter(|(a, b)| a.0 != b.0).map(|(a, b)| (a.1, b.1));
+    // "How do I change my name" and "how do you change your name" ask the same.
+    let speak_alike = |one: &Reading, other: &Reading| says(one, "i") && says(other, "you");
+    if let Some((a, b)) = mine_or_yours.filter(|_| !speak_alike(c.a, c.b) && !speak_alike(c.b, c.a)) {
+        return Some(Objection::new(Veto::Pronoun, &a.written, &b.written));
     }
     [THIRD, SECOND].into_iter().find_map(|persons| {
         let (a, b) = (told(c.a, persons), told(c.b, persons));
@@ -111,6 +117,20 @@ pub(super) fn pronoun(c: &Comparison<'_>) -> Option<Objection> {
         let shown = |tokens: &[(bool, &Token)]| words(tokens.iter().map(|(_, token)| *token));
         (counts && left != right).then(|| Objection::new(Veto::Pronoun, shown(&a), shown(&b)))
     })
+}
+
+/// Whose things a prompt speaks of, if only mine or only yours; true for mine.
+fn owner(reading: &Reading) -> Option<(bool, &Token)> {
+    let find = |words: [&str; 2]| reading.tokens.iter().find(|token| !token.aside && words.contains(&&*token.written));
+    match (find(["my", "mine"]), find(["your", "yours"])) {
+        (Some(mine), None) => Some((true, mine)),
+        (None, Some(yours)) => Some((false, yours)),
+        _ => None,
+    }
+}
+
+fn says(reading: &Reading, word: &str) -> bool {
+    reading.tokens.iter().any(|token| &*token.written == word)
 }
 
 /// Two sets of pronouns that stand for different people.

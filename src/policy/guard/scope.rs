@@ -10,7 +10,7 @@ pub(super) fn scope(c: &Comparison<'_>) -> Option<Objection> {
     const SHORT: usize = 16;
     let (a, b) = (&c.only_a.hard, &c.only_b.hard);
     let one_sided = a.is_empty() != b.is_empty();
-    if one_sided && c.length() <= SHORT {
+    if one_sided && (c.length() <= SHORT || !c.is_read()) {
         return Some(Objection::new(Veto::Scope, words(a.iter().copied()), words(b.iter().copied())));
     }
     if !c.same_content() || c.length() > SHORT {

@@ -1,6 +1,6 @@
 //! One content word exchanged for another.
 
-use super::{Objection, polarity};
+use super::{Objection, polarity, words};
 use crate::domain::Veto;
 use crate::policy::compare::Comparison;
 
@@ -10,6 +10,10 @@ pub(super) fn substitution(c: &Comparison<'_>) -> Option<Objection> {
     const SHORT: usize = 20;
     let (a, b) = (&c.only_a, &c.only_b);
     let lengths = c.a.content.abs_diff(c.b.content);
+    // Where no lexicon tells which words matter, they all do.
+    if !c.is_read() && !a.hard.is_empty() && !b.hard.is_empty() {
+        return Some(Objection::new(Veto::Substitution, words(a.hard.iter().copied()), words(b.hard.iter().copied())));
+    }
     if polarity::flips_cancel(c) || lengths > 1 || c.length() > SHORT {
         return None;
     }

@@ -60,8 +60,6 @@ impl Token {
         let stem = known.stem.unwrap_or_else(|| lexicon.stem(written));
         if let Some(inherited) = lexicon.stems.get(&stem) {
             known.traits = known.traits.with(*inherited);
-        } else if let Some(meant) = lexicon.mended(written) {
-            return Self::word(meant, lexicon);
         }
         Self {
             id: lexicon.group(stem),
@@ -134,6 +132,7 @@ impl Reading {
         let mut tokens = tokens::tokens(&prose.words, lexicon);
         let tongue = Tongue::of(&tokens, lexicon);
         if tongue.reads_as_english() {
+            tokens::mend(&mut tokens, lexicon);
             tokens = phrases::replace(tokens, lexicon);
             numbers::join(&mut tokens);
             numbers::disambiguate(&mut tokens, lexicon);

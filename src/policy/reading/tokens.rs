@@ -17,6 +17,16 @@ pub(super) fn tokens(text: &str, lexicon: &Lexicon) -> Vec<Token> {
     out
 }
 
+/// Corrects the typing errors in the words that hold an English question together.
+pub(super) fn mend(tokens: &mut [Token], lexicon: &Lexicon) {
+    for token in tokens.iter_mut().filter(|token| token.kind == Kind::Word && !token.is(Traits::KNOWN)) {
+        if let Some(meant) = lexicon.mended(&token.written) {
+            let Token { capital, starts, possessive, .. } = *token;
+            *token = Token { capital, starts, possessive, ..Token::word(meant, lexicon) };
+        }
+    }
+}
+
 /// Adds the tokens of one run of non-space characters; returns whether the next begins a clause.
 fn chunk_tokens(chunk: &str, starts: bool, lexicon: &Lexicon, out: &mut Vec<Token>) -> bool {
     let core = chunk.trim_start_matches(|c| OPENING.contains(&c)).trim_end_matches(is_closing);

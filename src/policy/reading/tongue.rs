@@ -56,9 +56,19 @@ impl Tongue {
         matches!(self, Self::Listed(0) | Self::Unclear)
     }
 
-    /// Whether there is a lexicon for it, however small.
+    /// Whether there is a lexicon for it, however small. Without one, every word counts.
     pub(crate) const fn has_lexicon(self) -> bool {
         !matches!(self, Self::Script(_))
+    }
+
+    /// The least similarity in this language, whatever the operator's: a small lexicon knows negation and question
+    /// words but no opposites, and without one nothing but near-identity will do. English has none of its own.
+    pub(crate) const fn bar(self) -> f32 {
+        match self {
+            Self::Listed(0) | Self::Unclear => 0.0,
+            Self::Listed(_) => 0.88,
+            Self::Script(_) => 0.95,
+        }
     }
 
     /// Whether two prompts are certainly in different languages.
