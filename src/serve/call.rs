@@ -8,9 +8,9 @@ use http::header::CONTENT_ENCODING;
 use http::request::Parts as RequestHead;
 
 use super::body::collect;
-use super::directives::{Malformed, directives};
+use super::directives::{Malformed, directives, reported};
 use super::{Parts, headers};
-use crate::domain::{Asked, Directives, Query, Surface, TenantId};
+use crate::domain::{Asked, Directives, EntryId, Query, Surface, TenantId};
 use crate::upstream::{Outgoing, Plan};
 use crate::wire::content_coding::decode;
 use crate::wire::{self, Refusal};
@@ -45,6 +45,9 @@ impl Call {
     ) -> Result<Self, Refusal> {
         let (head, body) = request.into_parts();
         let directives = directives(&head.headers, &parts.settings.controls)?;
+        if let Some(entry) = reported(&head.headers, &parts.settings.controls)? {
+            report(parts, &tenant, entry).await;
+        }
         let most = parts.settings.max_body.as_usize();
         let body = collect(body, most, parts.settings.body_timeout.0).await?;
         let text = decode(&headers::codings(&head.headers), &body, most).unwrap_or_else(|_| body.clone());
@@ -80,6 +83,18 @@ impl Call {
         }
         let method = self.head.method.clone();
         Outgoing { method, path: path_and_query(&self.head), headers, body, upload: None, model: self.model.clone() }
+    }
+}
+
+/// Takes an app's word that an entry of its own cache was a wrong answer; others' entries it cannot know.
+async fn report(parts: &Parts, tenant: &TenantId, entry: EntryId) {
+    let reported = match parts.engine.entry(entry).await {
+        Ok(Some(listed)) if listed.entry.tenant == *tenant => parts.engine.wrong(entry, None).await.map(|_| ()),
+        Ok(_) => Ok(()),
+        Err(fault) => Err(fault),
+    };
+    if let Err(fault) = reported {
+        tracing::warn!(%fault, "a report of a wrong answer was not kept");
     }
 }
 

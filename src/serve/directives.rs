@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName};
 
 use super::Controls;
 use crate::domain::units::parse_duration;
-use crate::domain::{Directives, MaxStale, Mode, Namespace, Tag};
+use crate::domain::{Directives, EntryId, MaxStale, Mode, Namespace, Tag};
 
 const MODE: HeaderName = HeaderName::from_static("x-cache-mode");
 const TTL: HeaderName = HeaderName::from_static("x-cache-ttl");
@@ -18,9 +18,10 @@ const NAMESPACE: HeaderName = HeaderName::from_static("x-cache-namespace");
 const TAGS: HeaderName = HeaderName::from_static("x-cache-tags");
 const MIN_SIMILARITY: HeaderName = HeaderName::from_static("x-cache-min-similarity");
 const RESIDENCY: HeaderName = HeaderName::from_static("x-residency");
+const FEEDBACK: HeaderName = HeaderName::from_static("x-cache-feedback");
 
 /// dejavu's own request headers; they are not forwarded. (`Cache-Control` is: RFC 9111 demands that caches pass it.)
-pub(super) const OWN_HEADERS: [HeaderName; 6] = [MODE, TTL, NAMESPACE, TAGS, MIN_SIMILARITY, RESIDENCY];
+pub(super) const OWN_HEADERS: [HeaderName; 7] = [MODE, TTL, NAMESPACE, TAGS, MIN_SIMILARITY, RESIDENCY, FEEDBACK];
 
 /// The longest namespace or tag, in bytes, and the most tags of one request.
 const LONGEST_NAME: usize = 256;
@@ -66,6 +67,17 @@ pub(super) fn directives(headers: &HeaderMap, allowed: &Controls) -> Result<Dire
         directives.tags = tags(headers)?;
     }
     Ok(directives)
+}
+
+/// The entry that `X-Cache-Feedback: wrong; entry=ID` reports as a wrong answer to an earlier request.
+///
+/// # Errors
+/// When the header is malformed, or is there twice.
+pub(super) fn reported(headers: &HeaderMap, allowed: &Controls) -> Result<Option<EntryId>, Malformed> {
+    let Some(value) = once(headers, &FEEDBACK, allowed.feedback)? else { return Ok(None) };
+    let entry = value.split_once(';').filter(|(verdict, _)| verdict.trim().eq_ignore_ascii_case("wrong"));
+    let entry = entry.and_then(|(_, entry)| entry.trim().strip_prefix("entry=")?.trim_matches('"').parse().ok());
+    entry.map(Some).ok_or_else(|| malformed(&FEEDBACK, "write: wrong; entry=ID, with the id of X-Cache-Entry"))
 }
 
 const MODES: &str = "one of off, exact, semantic, read-only, write-only";
@@ -292,6 +304,18 @@ mod tests {
     }
 
     #[test]
+    fn feedback_names_an_entry() {
+        let of = |value: &str| reported(&headers(&[("x-cache-feedback", value)]), &Controls::default());
+        let id = EntryId([0xab; 16]);
+        assert_eq!(of(&format!("wrong; entry={id}")), Ok(Some(id)));
+        assert_eq!(of(&format!("Wrong;entry=\"{id}\"")), Ok(Some(id)));
+        for bad in ["", "wrong", "wrong; entry=7", &format!("right; entry={id}"), &format!("wrong; {id}")] {
+            assert!(of(bad).is_err(), "{bad}");
+        }
+        assert_eq!(reported(&HeaderMap::new(), &Controls::default()), Ok(None));
+    }
+
+    #[test]
     fn what_the_operator_switched_off_is_ignored_even_malformed() {
         let off = Controls {
             cache_control: false,
@@ -301,6 +325,7 @@ mod tests {
             tags: false,
             min_similarity: false,
             residency: false,
+            feedback: false,
         };
         let all = headers(&[
             ("cache-control", "no-store"),

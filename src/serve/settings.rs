@@ -79,6 +79,8 @@ pub struct Controls {
     pub min_similarity: bool,
     /// `X-Residency`.
     pub residency: bool,
+    /// `X-Cache-Feedback`.
+    pub feedback: bool,
 }
 
 impl Default for Controls {
@@ -91,6 +93,7 @@ impl Default for Controls {
             tags: true,
             min_similarity: true,
             residency: true,
+            feedback: true,
         }
     }
 }

@@ -164,3 +164,35 @@ async fn stale_answers_are_refreshed_behind_the_clients_back() {
     assert_eq!(fresh.said(), "new");
     assert!(["HIT", "COLLAPSED"].contains(&fresh.outcome()), "{}", fresh.outcome());
 }
+
+#[tokio::test]
+async fn an_app_can_report_a_wrong_answer_of_its_own_cache() {
+    let app = TestApp::builder()
+        .upstream(
+            FakeUpstream::openai().reply("Use the reset link.").reply("fine").reply("fine").reply("Ask the support."),
+        )
+        .config("[semantic]\nmin_similarity = 0.8\n")
+        .semantic()
+        .start()
+        .await;
+    let (asked, reworded) = ("How do I reset my password?", "How can I reset my password?");
+    app.chat(asked).key("sk-a").send().await;
+    let hit = app.chat(reworded).key("sk-a").send().await;
+    assert_eq!(hit.header("x-cache-match"), "semantic");
+    let report = format!("wrong; entry={}", hit.header("x-cache-entry"));
+
+    let thank =
+        |key| app.chat("Thanks").key(key).header("x-cache-mode", "off").header("x-cache-feedback", &report).send();
+    thank("sk-b").await;
+    assert_eq!(
+        app.chat(reworded).key("sk-a").send().await.outcome(),
+        "HIT",
+        "another tenant's word counts for nothing"
+    );
+
+    thank("sk-a").await;
+    assert!(!app.upstream().seen().last().unwrap().headers.contains_key("x-cache-feedback"));
+    let after = app.chat(reworded).key("sk-a").send().await;
+    assert_eq!((after.outcome(), after.reason()), ("MISS", "feedback"));
+    assert_eq!(app.chat(reworded).header("x-cache-feedback", "nonsense").send().await.status, 400);
+}

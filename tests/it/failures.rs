@@ -27,6 +27,39 @@ async fn a_cut_stream_is_seen_cut_and_not_kept() {
 }
 
 #[tokio::test]
+async fn a_stream_cut_anywhere_is_seen_cut_and_stores_nothing() {
+    const CHUNK: usize = 11;
+    let app = TestApp::with(FakeUpstream::openai().always(Answer::text("one two").in_chunks_of(CHUNK))).await;
+    let whole = app.chat("How long is it?").header("cache-control", "no-store").stream(true).send().await.body.len();
+    for cut_after in 0..whole.div_ceil(CHUNK) {
+        app.upstream().then(Answer::text("one two").in_chunks_of(CHUNK).cut_after(cut_after));
+        let cut = app.chat(&format!("Cut after {cut_after}")).stream(true).send().await;
+        assert!(cut.cut, "cut after {cut_after}: {cut:?}");
+        assert!(cut.body.len() < whole, "cut after {cut_after}");
+    }
+    let entries = app.admin_get("/admin/v1/entries").send().await.json();
+    assert_eq!(entries["entries"].as_array().unwrap().len(), 0, "{entries}");
+}
+
+#[tokio::test]
+async fn any_chunking_of_a_stream_replays_the_same() {
+    let app = TestApp::with(FakeUpstream::openai().always("unused")).await;
+    let mut answers = std::collections::BTreeSet::new();
+    for chunk in [1, 2, 3, 5, 7, 64, 100_000] {
+        app.upstream().then(Answer::text("one zwei drei").in_chunks_of(chunk));
+        app.chat(&format!("In chunks of {chunk}")).stream(true).send().await;
+        let warm = app.chat(&format!("In chunks of {chunk}")).send().await;
+        assert_eq!(warm.outcome(), "HIT");
+        let mut answer = warm.json();
+        answer["id"].take();
+        // Estimated from the prompts, which differ.
+        answer["usage"].take();
+        answers.insert(answer.to_string());
+    }
+    assert_eq!(answers.len(), 1, "{answers:#?}");
+}
+
+#[tokio::test]
 async fn a_cut_whole_answer_is_a_bad_gateway_and_not_kept() {
     let app = TestApp::with(FakeUpstream::openai().reply(Answer::text("one two").cut_after(1)).reply("fine")).await;
     let cut = app.chat("Count").send().await;

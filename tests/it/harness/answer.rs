@@ -21,6 +21,8 @@ pub struct Answer {
     pub(super) model: Option<String>,
     /// Breaks off after this many pieces.
     pub(super) cut_after: Option<usize>,
+    /// Its body comes in pieces of this many bytes.
+    pub(super) chunk: Option<usize>,
     /// Its body is gzipped.
     pub(super) gzip: bool,
     /// Waits before the head.
@@ -51,6 +53,7 @@ impl Answer {
             finish: "stop",
             model: None,
             cut_after: None,
+            chunk: None,
             gzip: false,
             gate: None,
             pause: None,
@@ -84,6 +87,11 @@ impl Answer {
         Self { cut_after: Some(pieces), ..self }
     }
 
+    /// Its body comes in pieces of this many bytes, wherever that cuts it.
+    pub fn in_chunks_of(self, bytes: usize) -> Self {
+        Self { chunk: Some(bytes), ..self }
+    }
+
     pub fn gzipped(self) -> Self {
         Self { gzip: true, ..self }.header("content-encoding", "gzip")
     }
@@ -101,6 +109,10 @@ impl Answer {
     /// Content type and pieces of the body for a request to `path`.
     pub(super) fn render(&self, path: &str, asked: &Value) -> (&'static str, Vec<Bytes>) {
         let (content_type, pieces) = self.plain(path, asked);
+        let pieces = match self.chunk {
+            Some(bytes) => pieces.concat().chunks(bytes).map(Bytes::copy_from_slice).collect(),
+            None => pieces,
+        };
         (content_type, if self.gzip { gzipped(&pieces) } else { pieces })
     }
 

@@ -116,6 +116,11 @@ impl Upstream {
         self.seen().len()
     }
 
+    /// Adds an answer to the script.
+    pub fn then(&self, answer: impl Into<Answer>) {
+        self.fake.script.answers.lock().unwrap().push_back(answer.into());
+    }
+
     /// A model is pulled anew: its digest changes.
     pub fn pull(&self, model: &str, digest: &str) {
         self.fake.script.digest(model, digest);
