@@ -1,8 +1,8 @@
 """Starts the real `dejavu serve` in front of the test upstream, once per session, and offers each test a cache
 of its own through its own API key."""
 
+import contextlib
 import os
-import pathlib
 import signal
 import socket
 import subprocess
@@ -32,17 +32,7 @@ def upstream():
 @pytest.fixture(scope="session")
 def dejavu(upstream, tmp_path_factory):
     """The base URL of a running cache, `http://127.0.0.1:PORT`."""
-    folder = tmp_path_factory.mktemp("dejavu")
-    port, admin = free_port(), free_port()
-    config = folder / "dejavu.toml"
-    config.write_text(
-        f"""
-        [server]
-        listen = "127.0.0.1:{port}"
-        [admin]
-        listen = "127.0.0.1:{admin}"
-        [store]
-        path = "{folder / "data"}"
+    upstreams = f"""
         [[upstream]]
         name = "ollama"
         kind = "ollama"
@@ -69,14 +59,34 @@ def dejavu(upstream, tmp_path_factory):
         model = "*"
         to = ["ollama"]
         """
+    with serving(tmp_path_factory.mktemp("dejavu"), upstreams) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def serving(folder, upstreams):
+    """The base URL of `dejavu serve` with these upstreams and routes, ready, and asked to end at the end."""
+    port, admin = free_port(), free_port()
+    config = folder / "dejavu.toml"
+    config.write_text(
+        f"""
+        [server]
+        listen = "127.0.0.1:{port}"
+        [admin]
+        listen = "127.0.0.1:{admin}"
+        [store]
+        path = "{folder / "data"}"
+        {upstreams}
+        """
     )
-    log = open(folder / "log.txt", "w")
-    process = subprocess.Popen([BINARY, "serve", "--config", str(config)], stdout=log, stderr=log)
+    log = folder / "log.txt"
+    with log.open("w") as out:
+        process = subprocess.Popen([BINARY, "serve", "--config", str(config)], stdout=out, stderr=out)
     try:
-        wait_until_ready(process, f"http://127.0.0.1:{admin}/readyz", pathlib.Path(log.name))
+        wait_until_ready(process, f"http://127.0.0.1:{admin}/readyz", log)
         yield f"http://127.0.0.1:{port}"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 0, pathlib.Path(log.name).read_text()
+        assert process.wait(timeout=60) == 0, log.read_text()
     finally:
         process.kill()
         process.wait()

@@ -73,6 +73,8 @@ def completions(http, body):
         return http.json(200, {**common, "choices": [{"text": text, **choice}], "usage": usage_of(text)})
     events = [{**common, "choices": [{"text": word, **choice, "finish_reason": None}]} for word in words(text)]
     events.append({**common, "choices": [{"text": "", **choice}]})
+    if (body.get("stream_options") or {}).get("include_usage"):
+        events = [{**event, "usage": None} for event in events] + [{**common, "choices": [], "usage": usage_of(text)}]
     http.events(events, done=True)
 
 
