@@ -23,3 +23,13 @@ class TestChatOpenAI(ChatModelIntegrationTests):
     supports_audio_inputs = True
     supports_anthropic_inputs = True
     supports_image_tool_message = True
+
+
+class TestChatOpenAIResponses(TestChatOpenAI):
+    """The same over the Responses API, stateless, so that its answers may be kept."""
+
+    @property
+    def chat_model_params(self):
+        return {**super().chat_model_params, "use_responses_api": True, "store": False}
+
+    supports_pdf_tool_message = True

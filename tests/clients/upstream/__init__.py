@@ -10,9 +10,9 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from . import anthropic, ollama, openai
+from . import anthropic, ollama, openai, responses
 
-POSTS = {**openai.POSTS, **anthropic.POSTS, **ollama.POSTS}
+POSTS = {**openai.POSTS, **responses.POSTS, **anthropic.POSTS, **ollama.POSTS}
 GETS = {**openai.GETS, **ollama.GETS}
 
 

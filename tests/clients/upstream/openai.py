@@ -78,37 +78,6 @@ def completions(http, body):
     http.events(events, done=True)
 
 
-def responses(http, body):
-    asked = body["input"] if isinstance(body["input"], str) else text_of(body["input"][-1].get("content"))
-    text = answer_to(asked)
-    part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-    item = {"id": fresh("msg_", 40), "type": "message", "status": "completed", "role": "assistant", "content": [part]}
-    usage = {"input_tokens": 11, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 20,
-             "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 31}
-    whole = {"id": fresh("resp_", 40), "object": "response", "created_at": int(time.time()), "status": "completed",
-             "error": None, "incomplete_details": None, "instructions": None, "model": REPORTED, "output": [item],
-             "parallel_tool_calls": True, "previous_response_id": None, "store": body.get("store", True),
-             "temperature": 1.0, "text": {"format": {"type": "text"}}, "tool_choice": "auto", "tools": [],
-             "top_p": 1.0, "truncation": "disabled", "usage": usage, "metadata": {}}
-    if not body.get("stream"):
-        return http.json(200, whole)
-    begun = {**whole, "status": "in_progress", "output": [], "usage": None}
-    place = {"item_id": item["id"], "output_index": 0, "content_index": 0}
-    events = [
-        {"type": "response.created", "response": begun},
-        {"type": "response.in_progress", "response": begun},
-        {"type": "response.output_item.added", "output_index": 0,
-         "item": {**item, "status": "in_progress", "content": []}},
-        {"type": "response.content_part.added", **place, "part": {**part, "text": ""}},
-        *[{"type": "response.output_text.delta", **place, "delta": word, "logprobs": []} for word in words(text)],
-        {"type": "response.output_text.done", **place, "text": text, "logprobs": []},
-        {"type": "response.content_part.done", **place, "part": part},
-        {"type": "response.output_item.done", "output_index": 0, "item": item},
-        {"type": "response.completed", "response": whole},
-    ]
-    http.events([{**event, "sequence_number": number} for number, event in enumerate(events)], named=True)
-
-
 def embeddings(http, body):
     inputs = body["input"] if isinstance(body["input"], list) else [body["input"]]
     packed = body.get("encoding_format") == "base64"
@@ -132,6 +101,5 @@ def usage_of(text):
     return {"prompt_tokens": 11, "completion_tokens": written, "total_tokens": 11 + written}
 
 
-POSTS = {"/v1/chat/completions": chat, "/v1/completions": completions, "/v1/responses": responses,
-         "/v1/embeddings": embeddings}
+POSTS = {"/v1/chat/completions": chat, "/v1/completions": completions, "/v1/embeddings": embeddings}
 GETS = {"/v1/models": models}
