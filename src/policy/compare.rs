@@ -138,7 +138,21 @@ fn same_meaning(one: &Token, other: &Token, lexicon: &Lexicon) -> bool {
     if !one.is_content() || one.member.is_some() && other.member.is_some() {
         return false;
     }
-    lexicon.are_synonyms(one.id, other.id) || is_typing_error(one, other)
+    lexicon.are_synonyms(one.id, other.id) || is_typing_error(one, other) || is_derived(one, other, lexicon)
+}
+
+/// Whether one word is made of the other by an ending that keeps its sense: `leaky` of `leaking`, `inventor` of
+/// `invented`. Two different nouns of one verb (`manager`, `management`) are two things.
+fn is_derived(one: &Token, other: &Token, lexicon: &Lexicon) -> bool {
+    const VERBAL: [&str; 5] = ["ing", "ed", "es", "s", "e"];
+    const OTHER: [&str; 10] = ["y", "er", "or", "ion", "ation", "ment", "ance", "ence", "age", "al"];
+    fn root<'a>(written: &'a str, endings: &[&str]) -> Option<&'a str> {
+        let longest = endings.iter().filter(|ending| written.ends_with(**ending)).max_by_key(|ending| ending.len())?;
+        written.strip_suffix(longest).filter(|root| root.len() >= 4)
+    }
+    let bare = |token: &Token| root(&token.written, &VERBAL).unwrap_or(&token.written).to_owned();
+    let made = |token: &Token, base: &str| root(&token.written, &OTHER).is_some_and(|root| root == base);
+    !lexicon.are_antonyms(one.id, other.id) && (made(one, &bare(other)) || made(other, &bare(one)))
 }
 
 /// Whether two known words differ by two neighbouring letters: `form` for `from`, `dose` for `does`.

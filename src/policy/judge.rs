@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::compare::Comparison;
 use super::guard::{self, Objection};
-use super::reading::Reading;
+use super::reading::{Reading, Words};
 use crate::domain::{Cause, Reason, Veto};
 
 /// The operating point.
@@ -80,6 +80,7 @@ pub struct Judgement {
 #[must_use]
 pub fn judge(prompt: &str, candidates: &[Candidate<'_>], floor: Option<f32>, settings: &Settings) -> Judgement {
     let least = floor.map_or(settings.min_similarity, |floor| floor.max(settings.min_similarity));
+    let words = Words::new();
     let mut asked = None;
     let findings: Vec<Finding> = candidates
         .iter()
@@ -87,8 +88,8 @@ pub fn judge(prompt: &str, candidates: &[Candidate<'_>], floor: Option<f32>, set
             if candidate.similarity.is_nan() || candidate.similarity < least {
                 return below(candidate.similarity);
             }
-            let asked = asked.get_or_insert_with(|| Reading::of(prompt));
-            weigh(asked, candidate, least)
+            let asked = asked.get_or_insert_with(|| Reading::of(prompt, &words));
+            weigh(asked, candidate, least, &words)
         })
         .collect();
     let chosen = findings.iter().position(|finding| finding.against.is_none());
@@ -107,8 +108,8 @@ fn below(similarity: f32) -> Finding {
     Finding { similarity, vetoes: Vec::new(), against, objections: Vec::new(), features: None }
 }
 
-fn weigh(asked: &Reading, candidate: &Candidate<'_>, least: f32) -> Finding {
-    let other = Reading::of(candidate.prompt);
+fn weigh(asked: &Reading, candidate: &Candidate<'_>, least: f32, words: &Words) -> Finding {
+    let other = Reading::of(candidate.prompt, words);
     let comparison = Comparison::of(asked, &other);
     let objections = guard::objections(&comparison);
     let vetoes: Vec<Veto> = objections.iter().map(|objection| objection.veto).collect();

@@ -116,7 +116,13 @@ pub(super) fn modal(c: &Comparison<'_>) -> Option<Objection> {
     if !c.in_english() || c.only_a.hard.len() + c.only_b.hard.len() > 2 {
         return None;
     }
-    let (a, b) = (of_kind(c.a, Quantity::Modal), of_kind(c.b, Quantity::Modal));
+    let (mut a, mut b) = (of_kind(c.a, Quantity::Modal), of_kind(c.b, Quantity::Modal));
+    // "What should I pack" and "what do I need to pack" ask the same; "should I" and "do I need to" do not.
+    if c.a.question == Some(Question::What) && c.b.question == Some(Question::What) {
+        let strict = |token: &&Token| &*token.written != "need";
+        a.retain(strict);
+        b.retain(strict);
+    }
     (!a.is_empty() && !b.is_empty() && disjoint(&a, &b)).then(|| Objection::new(Veto::Modal, words(a), words(b)))
 }
 

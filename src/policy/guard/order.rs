@@ -62,6 +62,10 @@ pub(super) fn order(c: &Comparison<'_>) -> Option<Objection> {
     if !c.only_a.hard.is_empty() || !c.only_b.hard.is_empty() || c.mended > 0 {
         return None;
     }
+    // The passive turns the order about and says the same; what it exchanges is direction's to see.
+    if says(c.a, "be") != says(c.b, "be") || says(c.a, "by") != says(c.b, "by") {
+        return None;
+    }
     let (a, b) = (sequence(c.a), sequence(c.b));
     let multiset = |ids: &[Id]| {
         let mut ids = ids.to_vec();

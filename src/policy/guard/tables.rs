@@ -60,6 +60,27 @@ fn nothing_speaks_against_plain_rewordings() {
     assert!(refused.is_empty(), "{refused:#?}");
 }
 
+/// The suite's similarities are those of all-MiniLM-L6-v2 (fp32), so that no embedder is needed here.
+#[test]
+fn the_shipped_default_holds_its_goal_on_the_projects_own_suite() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/pairs/suite.jsonl");
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut count = [[0_usize; 2]; 2];
+    for line in text.lines() {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        #[expect(clippy::cast_possible_truncation, reason = "three decimals")]
+        let similarity = row["similarity"].as_f64().unwrap() as f32;
+        let candidates = [Candidate { prompt: row["b"].as_str().unwrap(), similarity }];
+        let accepted = judge(row["a"].as_str().unwrap(), &candidates, None, &Settings::default()).chosen.is_some();
+        let [all, taken] = &mut count[usize::from(row["same"].as_bool().unwrap())];
+        *all += 1;
+        *taken += usize::from(accepted);
+    }
+    let [[near_misses, accepted], [rewordings, kept]] = count;
+    assert!(accepted * 100 <= near_misses * 5, "{accepted} of {near_misses} near-misses accepted");
+    assert!(kept * 100 >= rewordings * 75, "{kept} of {rewordings} rewordings kept");
+}
+
 /// Every prompt of every table.
 fn prompts() -> Vec<String> {
     let names = Veto::ALL.iter().map(|veto| veto.as_str()).chain(["rewordings"]);

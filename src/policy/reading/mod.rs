@@ -9,7 +9,11 @@ mod text;
 mod tokens;
 mod tongue;
 
-use super::lexicon::{Id, Lexicon, Member, Quantity, Traits};
+use std::cell::RefCell;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::lexicon::{Id, IdMap, Lexicon, Member, Quantity, Traits};
 
 pub(crate) use clauses::{Question, Tense};
 pub(crate) use tokens::split_word;
@@ -32,7 +36,9 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Token {
     /// As written, in lower case; numbers in digits.
-    pub(crate) written: Box<str>,
+    pub(crate) written: Arc<str>,
+    /// Its stem, before synonyms are taken for one.
+    pub(crate) stem: Id,
     /// Its meaning, as far as a stem and a group of synonyms tell.
     pub(crate) id: Id,
     /// What it is made of.
@@ -55,19 +61,26 @@ pub(crate) struct Token {
 
 impl Token {
     /// A word as the lexicon knows it.
-    pub(crate) fn word(written: &str, lexicon: &Lexicon) -> Self {
-        let mut known = lexicon.word(written).copied().unwrap_or_default();
-        let stem = known.stem.unwrap_or_else(|| lexicon.stem(written));
-        if let Some(inherited) = lexicon.stems.get(&stem) {
+    pub(crate) fn word(written: &str, words: &Words) -> Self {
+        let surface = Id::of(written);
+        if let Some(known) = words.seen.borrow().get(&surface) {
+            return known.clone();
+        }
+        let mut known = words.words.get(&surface).copied().unwrap_or_default();
+        let stem = known.stem.unwrap_or_else(|| words.stem(written));
+        if let Some(inherited) = words.stems.get(&stem) {
             known.traits = known.traits.with(*inherited);
         }
-        Self {
-            id: lexicon.group(stem),
+        let token = Self {
+            id: words.group(stem),
+            stem,
             traits: known.traits,
             member: known.member,
             quantity: known.quantity,
             ..Self::raw(written, Kind::Word)
-        }
+        };
+        words.seen.borrow_mut().insert(surface, token.clone());
+        token
     }
 
     /// A token that is only itself.
@@ -75,6 +88,7 @@ impl Token {
         Self {
             written: written.into(),
             id: Id::of(written),
+            stem: Id::of(written),
             kind,
             traits: Traits::default(),
             member: None,
@@ -98,6 +112,32 @@ impl Token {
 
     pub(crate) fn is(&self, traits: Traits) -> bool {
         self.traits.has(traits)
+    }
+}
+
+/// The lexicon, and the words already looked up in it: the prompts of one judgement share most of theirs.
+pub(crate) struct Words {
+    lexicon: &'static Lexicon,
+    seen: RefCell<IdMap<Token>>,
+}
+
+impl Words {
+    /// None looked up yet.
+    pub(crate) fn new() -> Self {
+        Self { lexicon: Lexicon::get(), seen: RefCell::default() }
+    }
+
+    /// A plain word that was looked up before, in lower case.
+    fn seen(&self, written: &str) -> Option<Token> {
+        self.seen.borrow().get(&Id::of(written)).cloned()
+    }
+}
+
+impl Deref for Words {
+    type Target = Lexicon;
+
+    fn deref(&self) -> &Lexicon {
+        self.lexicon
     }
 }
 
@@ -126,8 +166,7 @@ pub(crate) struct Reading {
 
 impl Reading {
     /// Reads a prompt.
-    pub(crate) fn of(prompt: &str) -> Self {
-        let lexicon = Lexicon::get();
+    pub(crate) fn of(prompt: &str, lexicon: &Words) -> Self {
         let prose = text::take_apart(prompt);
         let mut tokens = tokens::tokens(&prose.words, lexicon);
         let tongue = Tongue::of(&tokens, lexicon);

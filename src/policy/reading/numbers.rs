@@ -1,11 +1,11 @@
 //! Numbers, in digits of any script and in words, with what is written onto them; and short words whose meaning
 //! hangs on a number beside them.
 
-use super::super::lexicon::{Id, Lexicon, Quantity, Traits};
-use super::{Kind, Token};
+use super::super::lexicon::{Id, Quantity, Traits};
+use super::{Kind, Token, Words};
 
 /// Reads a chunk that is a number with or without a unit; returns whether it was one.
-pub(super) fn read(lower: &str, lexicon: &Lexicon, out: &mut Vec<Token>) -> bool {
+pub(super) fn read(lower: &str, lexicon: &Words, out: &mut Vec<Token>) -> bool {
     let plain = latin_digits(lower);
     let lower = plain.as_deref().unwrap_or(lower);
     let currency = match lower.chars().next() {
@@ -69,7 +69,7 @@ fn times(digits: &str, by: u64) -> String {
     }
 }
 
-fn ordinal(digits: &str, lexicon: &Lexicon) -> Token {
+fn ordinal(digits: &str, lexicon: &Words) -> Token {
     let _ = lexicon;
     let written = format!("{digits}th");
     let value = digits.parse().unwrap_or_default();
@@ -119,7 +119,7 @@ fn in_words(token: &Token) -> Option<f64> {
 
 /// Settles short words by what stands beside them: `c` by a number is Celsius, `the us` is a country, `the second`
 /// is an ordinal, `in go` is a language.
-pub(super) fn disambiguate(tokens: &mut [Token], lexicon: &Lexicon) {
+pub(super) fn disambiguate(tokens: &mut [Token], lexicon: &Words) {
     let numbered = tokens.iter().any(|token| token.kind == Kind::Number);
     for at in 0..tokens.len() {
         let before = at.checked_sub(1).map_or("", |at| &*tokens[at].written);

@@ -1,13 +1,13 @@
 //! Replaces phrases by the words they stand for, and drops the framing around a question.
 
-use super::super::lexicon::{Id, Lexicon, Phrase, Quantity};
+use super::super::lexicon::{Id, Phrase, Quantity};
 use super::tokens::split_word;
-use super::{Kind, Token};
+use super::{Kind, Token, Words};
 
 /// The tokens with every phrase replaced, leftmost first and longest first.
-pub(super) fn replace(tokens: Vec<Token>, lexicon: &Lexicon) -> Vec<Token> {
+pub(super) fn replace(tokens: Vec<Token>, lexicon: &Words) -> Vec<Token> {
     // Phrases are written in stems, tokens are known by group: match on the stem of what is written.
-    let stems: Vec<Id> = tokens.iter().map(|token| lexicon.stem(&token.written)).collect();
+    let stems: Vec<Id> = tokens.iter().map(|token| token.stem).collect();
     let mut out: Vec<Token> = Vec::with_capacity(tokens.len());
     let mut at = 0;
     // Whether everything since the clause began was dropped.
@@ -48,7 +48,7 @@ pub(super) fn replace(tokens: Vec<Token>, lexicon: &Lexicon) -> Vec<Token> {
     out
 }
 
-fn written_out(word: &str, lexicon: &Lexicon) -> Token {
+fn written_out(word: &str, lexicon: &Words) -> Token {
     if word.chars().any(char::is_alphabetic) && word.chars().any(|c| c.is_ascii_digit()) {
         return Token::raw(word, Kind::Identifier);
     }
@@ -65,7 +65,7 @@ fn fitting<'a>(
     at_start: bool,
     tokens: &[Option<Token>],
     stems: &[Id],
-    lexicon: &'a Lexicon,
+    lexicon: &'a Words,
 ) -> Option<&'a Phrase> {
     lexicon.phrases.get(&stems[at])?.iter().find(|phrase| {
         (at_start || !phrase.at_start)

@@ -1,11 +1,13 @@
 //! Splits prose into tokens: words, numbers, identifiers and operators, of any script.
 
-use super::super::lexicon::{Id, Lexicon, Quantity, Traits};
+use std::borrow::Cow;
+
+use super::super::lexicon::{Id, Quantity, Traits};
 use super::numbers;
-use super::{Kind, Token};
+use super::{Kind, Token, Words};
 
 /// The tokens of a normalised text, in order.
-pub(super) fn tokens(text: &str, lexicon: &Lexicon) -> Vec<Token> {
+pub(super) fn tokens(text: &str, lexicon: &Words) -> Vec<Token> {
     let mut out = Vec::with_capacity(text.len() / 5 + 2);
     let mut starts = true;
     for line in text.lines() {
@@ -18,7 +20,14 @@ pub(super) fn tokens(text: &str, lexicon: &Lexicon) -> Vec<Token> {
 }
 
 /// Corrects the typing errors in the words that hold an English question together.
-pub(super) fn mend(tokens: &mut [Token], lexicon: &Lexicon) {
+pub(super) fn mend(tokens: &mut [Token], lexicon: &Words) {
+    // A known word in the place of another: "how long dose it take".
+    for at in 1..tokens.len() {
+        let subject = tokens[at].is(Traits::PRONOUN) || tokens[at].is(Traits::ARTICLE);
+        if subject && &*tokens[at - 1].written == "dose" {
+            tokens[at - 1] = Token { starts: tokens[at - 1].starts, ..Token::word("does", lexicon) };
+        }
+    }
     for token in tokens.iter_mut().filter(|token| token.kind == Kind::Word && !token.is(Traits::KNOWN)) {
         if let Some(meant) = lexicon.mended(&token.written) {
             let Token { capital, starts, possessive, .. } = *token;
@@ -28,14 +37,21 @@ pub(super) fn mend(tokens: &mut [Token], lexicon: &Lexicon) {
 }
 
 /// Adds the tokens of one run of non-space characters; returns whether the next begins a clause.
-fn chunk_tokens(chunk: &str, starts: bool, lexicon: &Lexicon, out: &mut Vec<Token>) -> bool {
+fn chunk_tokens(chunk: &str, starts: bool, lexicon: &Words, out: &mut Vec<Token>) -> bool {
+    let from = out.len();
+    // Most chunks are plain words.
+    if chunk.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        piece(chunk, lexicon, out);
+        let capital = chunk.as_bytes()[0].is_ascii_uppercase();
+        mark(&mut out[from..], starts, capital);
+        return false;
+    }
     let core = chunk.trim_start_matches(|c| OPENING.contains(&c)).trim_end_matches(is_closing);
     let ends = chunk.trim_end_matches(['"', '\'', ')', ']', '*', '_', '`']).ends_with(BREAKS);
     if !core.chars().any(char::is_alphanumeric) {
-        operator(chunk, starts, out);
+        operator(chunk, starts, lexicon, out);
         return starts || ends;
     }
-    let from = out.len();
     // A sign glued to sentence punctuation ("c++?") was cut too far or not at all: the lexicon knows the sign words.
     let signed = chunk.trim_matches(|c| OPENING.contains(&c) || BREAKS.contains(&c) || matches!(c, ')' | ']'));
     if signed != core && lexicon.word(&signed.to_lowercase()).is_some_and(|known| known.member.is_some()) {
@@ -45,14 +61,18 @@ fn chunk_tokens(chunk: &str, starts: bool, lexicon: &Lexicon, out: &mut Vec<Toke
     } else {
         piece(core, lexicon, out);
     }
-    if let Some(first) = out.get_mut(from) {
-        first.starts = starts || chunk.starts_with('(');
-        let capital = core.chars().next().is_some_and(char::is_uppercase);
-        for token in &mut out[from..] {
-            token.capital = capital;
-        }
-    }
+    let capital = core.chars().next().is_some_and(char::is_uppercase);
+    mark(&mut out[from..], starts || chunk.starts_with('('), capital);
     ends
+}
+
+fn mark(tokens: &mut [Token], starts: bool, capital: bool) {
+    if let Some(first) = tokens.first_mut() {
+        first.starts = starts;
+    }
+    for token in tokens {
+        token.capital = capital;
+    }
 }
 
 const OPENING: &[char] =
@@ -65,7 +85,7 @@ fn is_closing(c: char) -> bool {
 }
 
 /// An operator such as `==` stands for itself; punctuation is nothing.
-fn operator(chunk: &str, starts: bool, out: &mut Vec<Token>) {
+fn operator(chunk: &str, starts: bool, lexicon: &Words, out: &mut Vec<Token>) {
     let sign = chunk.trim_matches(|c: char| {
         matches!(c, '"' | '\'' | '`' | ',' | '.' | ';' | ':' | '(' | ')' | '?' | '!') || c == '\u{2026}'
     });
@@ -73,14 +93,14 @@ fn operator(chunk: &str, starts: bool, out: &mut Vec<Token>) {
         "" | "-" | "--" | "*" | "_" | "\u{2013}" | "\u{2014}" => {}
         _ => {
             let kind = Kind::Symbol;
-            let token = if sign == "&" { Token::word("and", Lexicon::get()) } else { Token::raw(sign, kind) };
+            let token = if sign == "&" { Token::word("and", lexicon) } else { Token::raw(sign, kind) };
             out.push(Token { starts, ..token });
         }
     }
 }
 
 /// Text of scripts without spaces: a token per character, runs of other characters as usual.
-fn unspaced(text: &str, lexicon: &Lexicon, out: &mut Vec<Token>) {
+fn unspaced(text: &str, lexicon: &Words, out: &mut Vec<Token>) {
     let mut run = String::new();
     for c in text.chars() {
         if is_unspaced(c) {
@@ -105,9 +125,15 @@ pub(super) const fn is_unspaced(c: char) -> bool {
 }
 
 /// One chunk without the punctuation around it.
-fn piece(core: &str, lexicon: &Lexicon, out: &mut Vec<Token>) {
-    let lower = core.to_lowercase();
-    let lower = lower.as_str();
+fn piece(core: &str, lexicon: &Words, out: &mut Vec<Token>) {
+    let lower = lowered(core);
+    let lower = &*lower;
+    if let Some(token) = lexicon.seen(lower).filter(|token| token.kind == Kind::Word) {
+        match spelt_out(lower) {
+            [] => return out.push(number_word(token)),
+            words => return out.extend(words.iter().map(|word| Token::word(word, lexicon))),
+        }
+    }
     if lower.chars().all(|c| c.is_alphabetic() || is_mark(c)) || known_member(lower, lexicon) {
         return word_like(lower, lexicon, out);
     }
@@ -146,7 +172,12 @@ fn piece(core: &str, lexicon: &Lexicon, out: &mut Vec<Token>) {
     out.push(ident);
 }
 
-fn known_member(lower: &str, lexicon: &Lexicon) -> bool {
+fn lowered(text: &str) -> Cow<'_, str> {
+    let is_lower = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    if is_lower { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) }
+}
+
+fn known_member(lower: &str, lexicon: &Words) -> bool {
     lexicon.word(lower).is_some_and(|known| known.member.is_some())
 }
 
@@ -155,7 +186,7 @@ fn is_mark(c: char) -> bool {
     matches!(c, '\u{0300}'..='\u{036f}' | '\u{0591}'..='\u{05c7}' | '\u{064b}'..='\u{065f}' | '\u{0900}'..='\u{0903}' | '\u{093a}'..='\u{094f}' | '\u{0981}'..='\u{0983}' | '\u{09bc}'..='\u{09cd}' | '\u{0b80}'..='\u{0bcd}' | '\u{0c00}'..='\u{0d4d}')
 }
 
-fn word_like(lower: &str, lexicon: &Lexicon, out: &mut Vec<Token>) {
+fn word_like(lower: &str, lexicon: &Words, out: &mut Vec<Token>) {
     match spelt_out(lower) {
         [] => out.push(number_word(Token::word(lower, lexicon))),
         words => out.extend(words.iter().map(|word| Token::word(word, lexicon))),
@@ -169,6 +200,7 @@ fn number_word(token: Token) -> Token {
             let digits = value.to_string();
             Token {
                 id: Id::of(&digits),
+                stem: Id::of(&digits),
                 written: digits.into(),
                 kind: Kind::Number,
                 traits: Traits::default(),
@@ -179,7 +211,7 @@ fn number_word(token: Token) -> Token {
     }
 }
 
-fn contraction(lower: &str, lexicon: &Lexicon, out: &mut Vec<Token>) {
+fn contraction(lower: &str, lexicon: &Words, out: &mut Vec<Token>) {
     let from = out.len();
     let (words, possessive) = expanded(lower);
     for word in words {
@@ -220,6 +252,8 @@ const fn spelt_out(lower: &str) -> &'static [&'static str] {
         b"im" => &["i", "am"],
         b"ive" => &["i", "have"],
         b"wat" | b"wht" => &["what"],
+        b"wy" => &["why"],
+        b"hwo" => &["how"],
         b"u" => &["you"],
         b"ur" => &["your"],
         b"teh" => &["the"],

@@ -2,8 +2,8 @@
 
 use rust_stemmers::{Algorithm, Stemmer};
 
-use super::super::lexicon::{Id, Lexicon, Traits};
-use super::{Kind, Token};
+use super::super::lexicon::{Id, Traits};
+use super::{Kind, Token, Words};
 
 /// A prompt's language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) enum Tongue {
 
 impl Tongue {
     /// Judges by function words, else by script.
-    pub(super) fn of(tokens: &[Token], lexicon: &Lexicon) -> Self {
+    pub(super) fn of(tokens: &[Token], lexicon: &Words) -> Self {
         let mut letters = 0_usize;
         let mut foreign = [(0_u32, 0_usize); 4];
         let mut counts = [0_usize; 16];
@@ -77,7 +77,7 @@ impl Tongue {
     }
 
     /// Gives the words the meaning they have in this language.
-    pub(super) fn apply(self, tokens: &mut [Token], lexicon: &Lexicon) {
+    pub(super) fn apply(self, tokens: &mut [Token], lexicon: &Words) {
         let listed = match self {
             Self::Listed(tongue) => Some((tongue, stemmer(&lexicon.tongue_codes[usize::from(tongue)]))),
             _ => None,
