@@ -24,7 +24,7 @@ pub(super) async fn follow(parts: &Parts, call: &Call, mut follower: Follower, s
             Some(Reply { response: live(&head, follower, &call.head.headers)?, verdict })
         }
         Followed::Whole(entry) => {
-            let response = replay(parts, &entry.recording, shape);
+            let response = replay(parts, &entry.recording, shape)?;
             Some(Reply { response, verdict: Verdict::collapsed(&entry) })
         }
         Followed::Failed => None,

@@ -14,6 +14,7 @@ use super::call::path_and_query;
 use super::directives::directives;
 use super::{Parts, error, headers};
 use crate::upstream::{Incoming, Outgoing};
+use crate::wire::content_coding::decode;
 use crate::wire::{self, Refusal};
 
 /// Passes one request on.
@@ -33,7 +34,8 @@ async fn send(parts: &Parts, request: Request) -> Result<Incoming, Refusal> {
         Received::Whole(body) => (body, None),
         Received::Larger(first, rest) => (Bytes::new(), Some(upload(length(&head.headers), first, rest, idle))),
     };
-    let model = wire::model_of(&body).or_else(|| model_in_path(&head.method, head.uri.path()).map(str::to_owned));
+    let text = decode(&headers::codings(&head.headers), &body, most).unwrap_or_else(|_| body.clone());
+    let model = wire::model_of(&text).or_else(|| model_in_path(&head.method, head.uri.path()).map(str::to_owned));
     let plan = parts.upstreams.plan(head.uri.path(), model.as_deref(), local_only)?;
     let outgoing = Outgoing {
         path: path_and_query(&head),

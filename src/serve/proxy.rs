@@ -62,7 +62,10 @@ async fn tell(parts: &Arc<Parts>, call: &Call) -> Result<Reply, Refused> {
     for _ in 0..LOOKUPS {
         let query = call.query(parts, &asked);
         match parts.engine.lookup(query, &call.directives, call.plan.lifetimes).await {
-            Lookup::Hit(hit) => return Ok(serve(parts, call, *hit, &asked)),
+            Lookup::Hit(hit) => match serve(parts, call, *hit, &asked) {
+                Some(reply) => return Ok(reply),
+                None => return forward(parts, call, Outcome::Miss, Some(Cause::StoreFault.into())).await,
+            },
             Lookup::Miss(ticket) => return lead(parts, call, *ticket, &asked).await,
             Lookup::Join(follower) => {
                 if let Some(reply) = follow(parts, call, follower, asked.shape).await {
@@ -78,14 +81,15 @@ async fn tell(parts: &Arc<Parts>, call: &Call) -> Result<Reply, Refused> {
     forward(parts, call, Outcome::Miss, None).await
 }
 
-/// Replays a hit, and refreshes it in the background where the engine says so.
-fn serve(parts: &Arc<Parts>, call: &Call, hit: Hit, asked: &Arc<Asked>) -> Reply {
+/// Replays a hit, and refreshes it in the background where the engine says so; `None` when it is damaged.
+fn serve(parts: &Arc<Parts>, call: &Call, hit: Hit, asked: &Arc<Asked>) -> Option<Reply> {
     let verdict = Verdict::hit(&hit, parts.clock.now());
+    let response = replay(parts, &hit.entry.recording, asked.shape)?;
     if let Some(ticket) = hit.refresh {
         // Nobody waits for what comes of it.
         drop(tee::lead(parts, call, *ticket, asked));
     }
-    Reply { response: replay(parts, &hit.entry.recording, asked.shape), verdict }
+    Some(Reply { response, verdict })
 }
 
 /// Forwards a miss in a task of its own, so that the recording goes on when the client leaves, and replies with what
@@ -96,18 +100,22 @@ async fn lead(parts: &Arc<Parts>, call: &Call, ticket: Ticket, asked: &Arc<Asked
     match tee::lead(parts, call, ticket, asked).await {
         Ok(Led::Whole(whole)) => Ok(whole.reply(verdict)),
         Ok(Led::Live(live)) => Ok(live.reply(verdict)),
-        Ok(Led::Failed { fallback: Some(stale), .. }) => {
-            let verdict = Verdict {
-                outcome: Outcome::Stale,
-                reason: Some(Cause::UpstreamError.into()),
-                ..Verdict::hit(&stale, parts.clock.now())
-            };
-            Ok(Reply { response: replay(parts, &stale.entry.recording, asked.shape), verdict })
-        }
-        Ok(Led::Failed { error, fallback: None }) => Err(Refused::at(error.into(), outcome, reason)),
+        Ok(Led::Failed { error, fallback }) => fallback
+            .and_then(|stale| stand_in(parts, &stale, asked))
+            .ok_or_else(|| Refused::at(error.into(), outcome, reason)),
         // The task is gone without a word: it panicked, or the server is going down.
         Err(_) => Err(Refused::at(Refusal::Unreachable("the request was abandoned".to_owned()), outcome, reason)),
     }
+}
+
+/// A stale answer in place of an upstream's failure (RFC 5861, 4).
+fn stand_in(parts: &Parts, stale: &Hit, asked: &Asked) -> Option<Reply> {
+    let verdict = Verdict {
+        outcome: Outcome::Stale,
+        reason: Some(Cause::UpstreamError.into()),
+        ..Verdict::hit(stale, parts.clock.now())
+    };
+    Some(Reply { response: replay(parts, &stale.entry.recording, asked.shape)?, verdict })
 }
 
 /// Matching by equality only is what somebody configured: a miss then is a plain miss.

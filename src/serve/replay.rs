@@ -14,14 +14,18 @@ use super::{Parts, ReplaySettings};
 use crate::domain::{Recording, Shape};
 use crate::wire::{self, Fresh, Piece};
 
-/// The response that replays a recording.
-pub(super) fn replay(parts: &Parts, recording: &Recording, shape: Shape) -> Response {
+/// The response that replays a recording; `None` for one that is damaged, which is then no answer.
+pub(super) fn replay(parts: &Parts, recording: &Recording, shape: Shape) -> Option<Response> {
     let fresh = Fresh { now: parts.clock.now(), nonce: fastrand::u128(..) };
     let pieces = wire::replay(recording, shape, fresh);
+    if pieces.is_empty() {
+        tracing::warn!(surface = recording.surface.as_str(), "a kept answer is damaged; the request is forwarded");
+        return None;
+    }
     let mut response = Response::new(body(pieces, shape, parts.replay));
     let kind = wire::content_type(recording.surface, shape.stream);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    response
+    Some(response)
 }
 
 fn body(mut pieces: Vec<Piece>, shape: Shape, settings: ReplaySettings) -> Body {
