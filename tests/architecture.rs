@@ -49,17 +49,48 @@ fn sources() -> Vec<Source> {
     let mut files = Vec::new();
     collect(&root.join("src"), &mut files);
     files.sort();
+    let tests = test_modules(&files);
     files
         .into_iter()
+        .filter(|file| !tests.iter().any(|test| file.starts_with(test) || *file == test.with_extension("rs")))
         .map(|file| {
             let path = file.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/");
             let text = fs::read_to_string(&file).unwrap();
             let room = path["src/".len()..].split('/').next().unwrap().trim_end_matches(".rs").to_owned();
-            let shipped = text.split("#[cfg(test)]\nmod ").next().unwrap();
+            let shipped = without_inline_tests(&text);
             let code: Vec<&str> = shipped.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
             Source { path, room, lines: shipped.lines().count(), code: code.join("\n") }
         })
         .collect()
+}
+
+/// The text up to its `#[cfg(test)] mod name {`, which stands last in a file.
+fn without_inline_tests(text: &str) -> &str {
+    const MARK: &str = "#[cfg(test)]\nmod ";
+    let inline = |at: usize| {
+        let rest = &text[at + MARK.len()..];
+        rest[identifier(rest).len()..].starts_with(" {")
+    };
+    text.match_indices(MARK).find(|(at, _)| inline(*at)).map_or(text, |(at, _)| &text[..at])
+}
+
+/// The modules in files of their own that are compiled for tests only, each as its folder's path.
+fn test_modules(files: &[PathBuf]) -> Vec<PathBuf> {
+    let mut modules = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(file).unwrap();
+        let folder = match file.file_stem().unwrap().to_str().unwrap() {
+            "mod" | "lib" | "main" => file.parent().unwrap().to_path_buf(),
+            _ => file.with_extension(""),
+        };
+        for rest in text.split("#[cfg(test)]\nmod ").skip(1) {
+            let name = identifier(rest);
+            if rest[name.len()..].starts_with(';') {
+                modules.push(folder.join(name));
+            }
+        }
+    }
+    modules
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
