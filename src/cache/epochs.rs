@@ -81,6 +81,16 @@ impl Epoch {
         }
     }
 
+    /// Takes the model name of an answer for the signal; not where the upstream itself tells.
+    fn take_report(&mut self, reported: &str) -> bool {
+        let heard = self.source != Source::Upstream;
+        if heard {
+            self.signal = Version(reported.into());
+            self.source = Source::Answers;
+        }
+        heard
+    }
+
     fn change(&mut self, now: Timestamp, change: impl FnOnce(&mut Self)) -> bool {
         let before = self.version();
         change(self);
@@ -264,16 +274,21 @@ impl Epochs {
     }
 
     /// Notes the model name an answer reports, where the upstream says nothing of itself.
-    pub(super) async fn report(&self, model: &Model, reported: &str, now: Timestamp) -> Version {
+    pub(super) async fn report(&self, model: &Model, reported: &str, now: Timestamp) {
         let changed = self.alter(model, now, |epoch| {
-            if epoch.source != Source::Upstream {
-                epoch.signal = Version(reported.into());
-                epoch.source = Source::Answers;
+            if epoch.take_report(reported) {
                 epoch.seen = Some(now);
             }
         });
         self.persist(changed).await;
-        self.current(model)
+    }
+
+    /// The version that [`Self::report`] would make current.
+    pub(super) fn as_reported(&self, model: &Model, reported: &str) -> Version {
+        let known = self.known.read().get(model).map(|known| known.epoch.clone());
+        let mut epoch = known.unwrap_or_else(|| Epoch::new(model.clone()));
+        epoch.take_report(reported);
+        epoch.version()
     }
 
     /// Declares a new version by hand.

@@ -37,38 +37,65 @@ impl Ticket {
         let recording = recording?;
         let may = due.write.and_then(|()| retain(head.status, &recording, &due.settings.retain));
         let by_meaning = may.is_ok() && recording.finish == Finish::Complete;
-        let (version, sure) = due.version(&target.model, &recording).await;
+        let Given { version, sure, reported } = due.version(&target.model, &recording).await;
         let entry = Arc::new(due.entry(target, version, recording, took, by_meaning).await);
         // Followers of another shape take it even where it is not kept: it is an answer to their very request.
         lead.entry(head.status.is_success().then(|| entry.clone()));
-        may.and(sure)?;
+        let may = may.and(sure);
         // Whoever fills may leave; what has begun is brought to its end, so that store and catalog stay in step.
         let tasks = due.engine.tasks.clone();
-        tasks.spawn(async move { due.keep(entry).await }).await.unwrap_or(Err(Cause::StoreFault))
+        let keeping = async move {
+            let model = entry.answerer.model.clone();
+            let kept = match may {
+                Ok(()) => due.keep(entry).await,
+                Err(cause) => Err(cause),
+            };
+            // Only now: an identical request of this moment finds the flight under the old version, and the entry
+            // under the new one, but never neither.
+            if let Some(reported) = reported {
+                due.engine.epochs.report(&model, &reported, due.engine.now()).await;
+            }
+            kept
+        };
+        tasks.spawn(keeping).await.unwrap_or(Err(Cause::StoreFault))
         // The flight stays listed until here, so that no identical request finds neither flight nor entry.
     }
 }
 
+/// Which version gave an answer.
+struct Given {
+    /// The version the answer is kept under.
+    version: Version,
+    /// Whether it surely gave it all.
+    sure: Result<(), Cause>,
+    /// The model name the answer reports, where that is what tells versions.
+    reported: Option<Arc<str>>,
+}
+
 impl Due {
-    /// The version the answer is kept under, and whether that version gave it.
-    async fn version(&self, model: &Model, recording: &Recording) -> (Version, Result<(), Cause>) {
+    async fn version(&self, model: &Model, recording: &Recording) -> Given {
         let engine = &self.engine;
         let now = engine.now();
         let deadline = self.settings.versions.ask_deadline.0;
         let (first, before) = &self.under;
+        let by_upstream = |version, sure| Given { version, sure, reported: None };
         match engine.epochs.verify(model, now, deadline).await {
             // Another target than the first was asked: only what was known before can vouch for the beginning.
             Ok(Some(after)) if model != first => {
                 let sure = engine.epochs.unchanged_since(model, self.since);
-                (after, if sure { Ok(()) } else { Err(Cause::ModelChanged) })
+                by_upstream(after, if sure { Ok(()) } else { Err(Cause::ModelChanged) })
             }
-            Ok(Some(after)) if after == *before => (after, Ok(())),
-            Ok(Some(after)) => (after, Err(Cause::ModelChanged)),
+            Ok(Some(after)) if after == *before => by_upstream(after, Ok(())),
+            Ok(Some(after)) => by_upstream(after, Err(Cause::ModelChanged)),
             Ok(None) => match &recording.reported_model {
-                Some(reported) => (engine.epochs.report(model, reported, now).await, Ok(())),
-                None => (engine.epochs.current(model), Ok(())),
+                Some(reported) => Given {
+                    version: engine.epochs.as_reported(model, reported),
+                    sure: Ok(()),
+                    reported: Some(reported.clone()),
+                },
+                None => by_upstream(engine.epochs.current(model), Ok(())),
             },
-            Err(_) => (engine.epochs.current(model), Err(Cause::VersionUnknown)),
+            Err(_) => by_upstream(engine.epochs.current(model), Err(Cause::VersionUnknown)),
         }
     }
 
