@@ -321,6 +321,9 @@ pub(super) struct FaultyStore {
     inner: Arc<dyn Truth>,
     pub reads_fail: Mutex<bool>,
     pub writes_fail: Mutex<bool>,
+    /// Closed while entries are held back; who waits is counted.
+    pub gate: Mutex<Option<Arc<tokio::sync::Semaphore>>>,
+    pub waiting: AtomicUsize,
 }
 
 pub(super) trait Truth: EntryStore + Ledger {}
@@ -335,7 +338,13 @@ impl Default for FaultyStore {
 
 impl FaultyStore {
     pub(super) fn over(inner: Arc<dyn Truth>) -> Self {
-        Self { inner, reads_fail: Mutex::default(), writes_fail: Mutex::default() }
+        Self {
+            inner,
+            reads_fail: Mutex::default(),
+            writes_fail: Mutex::default(),
+            gate: Mutex::default(),
+            waiting: AtomicUsize::default(),
+        }
     }
 
     fn check(fails: &Mutex<bool>) -> Result<(), StoreError> {
@@ -352,6 +361,12 @@ impl EntryStore for FaultyStore {
 
     async fn put(&self, entry: &Entry) -> Result<(), StoreError> {
         Self::check(&self.writes_fail)?;
+        let gate = self.gate.lock().clone();
+        if let Some(gate) = gate {
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            // It is closed to let everyone through.
+            let _ = gate.acquire().await;
+        }
         self.inner.put(entry).await
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::house::{House, ask, said, settings, text};
+use super::house::{FaultyStore, House, ask, said, settings, text};
 use crate::cache::{Followed, Lookup, Source, WhenUnsure};
 use crate::domain::{Cause, Version};
 use crate::upstream::VersionSink;
@@ -77,6 +77,32 @@ async fn where_the_upstream_says_nothing_the_answers_tell() {
     assert_eq!(house.engine.models()[0].source, Source::Answers);
     house.miss(&other).await.fill(answer("gpt-4o-2024-08-06")).await.unwrap();
     assert_eq!(said(&house.lookup(&question).await), ("MISS", Some("model-changed")));
+}
+
+#[tokio::test]
+async fn a_models_first_answer_is_joined_until_it_is_found() {
+    let store = Arc::new(FaultyStore::default());
+    let house = House::over(store.clone(), settings()).await;
+    let question = ask("Who wrote Hamlet?");
+    let mut filling = question.filling("Shakespeare");
+    if let Ok(recording) = &mut filling.recording {
+        recording.reported_model = Some("gpt-4o-2024-05-13".into());
+    }
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    *store.gate.lock() = Some(gate.clone());
+    let ticket = house.miss(&question).await;
+    let filled = ticket.fill(filling);
+    tokio::pin!(filled);
+    while store.waiting.load(Ordering::SeqCst) == 0 {
+        tokio::select! {
+            _ = &mut filled => unreachable!("the store holds it back"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    assert_eq!(said(&house.lookup(&question).await).0, "JOIN");
+    gate.close();
+    filled.await.unwrap();
+    assert_eq!(text(&house.hit(&question).await.entry), "Shakespeare");
 }
 
 #[tokio::test]
