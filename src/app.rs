@@ -22,6 +22,7 @@ use crate::cache::{self, Engine};
 use crate::config::Config;
 use crate::domain::{Clock, Mode, Secret, SystemClock};
 use crate::index::Partitions;
+use crate::policy;
 use crate::serve::{self, Listener, Reload};
 use crate::store::{self, DiskStore, Ledger, StoreError};
 use crate::telemetry::Telemetry;
@@ -103,6 +104,7 @@ pub async fn start_at(config: Config, file: Option<PathBuf>, clock: Arc<dyn Cloc
         config.engine(),
     )
     .await;
+    policy::judge::prepare();
     let embedder = Bringer::new(engine.clone(), tasks.clone(), stop.clone());
     if config.cache.mode == Mode::Semantic {
         embedder.bring(&config.semantic.embed()).await;

@@ -45,6 +45,12 @@ impl Bed {
         self.client.fetch(Method::POST, &self.url, &headers, body.clone()).await.expect("an answer")
     }
 
+    /// Asks the upstream whatever the cache knows, and has its answer kept.
+    pub(crate) async fn ask_anew(&self, body: &Bytes) {
+        let headers = [("content-type", "application/json"), ("cache-control", "no-cache")];
+        self.client.fetch(Method::POST, &self.url, &headers, body.clone()).await.expect("an answer");
+    }
+
     /// A server that returns these bytes to every post, and nothing else.
     pub(crate) async fn bare(&self, bytes: Bytes) -> String {
         let handler = move || {

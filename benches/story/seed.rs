@@ -12,7 +12,7 @@ use crate::bed::{Bed, chat, wording};
 pub(crate) async fn fill(folder: &Path, entries: usize, asked: usize) {
     let bed = Bed::start(folder).await;
     for at in 0..asked {
-        bed.ask(&chat(&wording("How do I", at), false)).await;
+        bed.ask_anew(&chat(&wording("How do I", at), false)).await;
     }
     bed.stop().await;
 
