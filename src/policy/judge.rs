@@ -46,6 +46,10 @@ pub struct Finding {
     pub objections: Vec<Objection>,
     /// What the words say; `None` where the similarity settled it first.
     pub features: Option<Features>,
+    /// How far the pair is above the bar that the shipped policy asks of such a pair: 0 at the bar, 1 at the same
+    /// words, negative below. Says nothing of vetoes, nor of the operator's or the caller's own floor, so that a score
+    /// means the same everywhere; the risk budget states its levels in it.
+    pub score: f32,
 }
 
 /// What is measured about the words of two prompts.
@@ -105,7 +109,8 @@ pub fn prepare() {
 
 fn below(similarity: f32) -> Finding {
     let against = Some(Cause::BelowThreshold.into());
-    Finding { similarity, vetoes: Vec::new(), against, objections: Vec::new(), features: None }
+    let score = score(similarity, Settings::default().min_similarity);
+    Finding { similarity, vetoes: Vec::new(), against, objections: Vec::new(), features: None, score }
 }
 
 fn weigh(asked: &Reading, candidate: &Candidate<'_>, least: f32, words: &Words) -> Finding {
@@ -129,7 +134,13 @@ fn weigh(asked: &Reading, candidate: &Candidate<'_>, least: f32, words: &Words) 
         only_candidate: comparison.only_b.hard.len(),
         required,
     };
-    Finding { similarity: candidate.similarity, vetoes, against, objections, features: Some(features) }
+    let score = score(candidate.similarity, self::required(&comparison, Settings::default().min_similarity));
+    Finding { similarity: candidate.similarity, vetoes, against, objections, features: Some(features), score }
+}
+
+/// [`Finding::score`] of a similarity over a bar below 1.
+fn score(similarity: f32, bar: f32) -> f32 {
+    ((similarity - bar) / (1.0 - bar)).min(1.0)
 }
 
 /// The similarity required of this pair. The floor suffices where every telling word of each side was found on the
@@ -189,6 +200,14 @@ mod tests {
         ] {
             assert!(one(asked, candidate, similarity).against.is_some(), "{asked} | {candidate}");
         }
+    }
+
+    #[test]
+    fn a_score_is_counted_from_the_bar_of_its_kind_of_pair() {
+        let reworded = one("How do I reset my password?", "How can I reset my password?", 0.95);
+        assert!((reworded.score - 0.8).abs() < 1e-6, "{}", reworded.score);
+        let exchanged = one("How do I paint my canoe?", "How do I paint my fishing boat?", 0.85);
+        assert!(exchanged.score.abs() < 1e-6, "{}", exchanged.score);
     }
 
     #[test]
