@@ -25,7 +25,7 @@ use crate::index::Partitions;
 use crate::policy;
 use crate::serve::{self, Listener, Reload};
 use crate::store::{self, DiskStore, Ledger, StoreError};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Prices, Telemetry};
 use crate::upstream::{Fleet, NoTransport};
 use embedder::Bringer;
 use live::LiveUpstreams;
@@ -120,6 +120,7 @@ pub async fn start_at(config: Config, file: Option<PathBuf>, clock: Arc<dyn Cloc
         vault: Arc::new(Vault { secret: secret.clone(), ledger: store.clone() }),
         tenants: Tenants::new(secret, config.cache.share),
         telemetry,
+        prices: Prices::new(&config.price),
         clock,
         tasks: tasks.clone(),
         stop: stop.clone(),

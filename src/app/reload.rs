@@ -13,6 +13,7 @@ use crate::cache::Engine;
 use crate::config::{self, Config};
 use crate::domain::Mode;
 use crate::serve::{self, Reload, Reloaded};
+use crate::telemetry::Prices;
 use crate::upstream::Fleet;
 
 /// Reads the file again and puts what changed to work.
@@ -57,6 +58,7 @@ impl Reloader {
                 settings: wished.server.clone(),
                 admin: wished.admin.clone(),
                 replay: wished.replay,
+                prices: Prices::new(&wished.price),
                 key_headers: wished.server.extra_key_headers(),
                 ..(**parts).clone()
             });
@@ -98,6 +100,7 @@ fn compare(before: &Config, after: &Config) -> Reloaded {
     changed("log", before.log != after.log);
     changed("upstream", before.upstream != after.upstream);
     changed("route", before.route != after.route);
+    changed("price", before.price != after.price);
 
     let mut waits = |name: &str, differs: bool| {
         if differs {

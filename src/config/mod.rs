@@ -44,6 +44,8 @@ pub struct Config {
     pub upstream: Vec<upstream::Settings>,
     /// `[[route]]`: which of them answer for which model.
     pub route: Vec<upstream::RouteSettings>,
+    /// `[[price]]`: what tokens cost, to tell savings in money.
+    pub price: Vec<telemetry::Price>,
     /// Keys that named a secret which is not there; they count as not written.
     #[serde(skip)]
     pub missing_secrets: Vec<String>,
@@ -124,6 +126,13 @@ impl Config {
         hold(self.cache.ttl <= self.cache.max_ttl, "cache.ttl", "must not be longer than cache.max_ttl");
         hold(self.versions.poll.0 >= std::time::Duration::from_millis(100), "versions.poll", "must be at least 100ms");
         let routing = upstream::validate(&self.upstream, &self.route);
+        for (place, price) in self.price.iter().enumerate() {
+            for (key, value) in [("input", price.input), ("output", price.output)] {
+                if !(value.is_finite() && value >= 0.0) {
+                    found.push((format!("price[{place}].{key}"), "must not be negative".to_owned()));
+                }
+            }
+        }
         found.extend(routing.into_iter().map(|fault| (fault.key, fault.problem.to_string())));
         found
     }
@@ -237,6 +246,14 @@ mod tests {
         assert_eq!(config.cache.mode, crate::domain::Mode::Exact);
         assert_eq!(config.store.max_entries, 7);
         assert_eq!(config.upstream[0].name, "box");
+    }
+
+    #[test]
+    fn a_price_below_nothing_is_named_with_its_line() {
+        let text =
+            "[[price]]\nmodel = \"a\"\ninput = 1\noutput = 2\n[[price]]\nmodel = \"b\"\ninput = 1.0\noutput = -2.0\n";
+        let found = read(text, [], &|_| None).unwrap_err();
+        assert_eq!(found.to_string(), "line 8: price[1].output: must not be negative");
     }
 
     #[test]

@@ -37,7 +37,7 @@ use self::lists::{LISTS, List};
 use crate::access::Tenants;
 use crate::cache::Engine;
 use crate::domain::{Clock, Surface};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Prices, Telemetry};
 use crate::upstream::Upstreams;
 
 pub use admin::{Reload, Reloaded, Vault};
@@ -58,6 +58,8 @@ pub struct Parts {
     pub tenants: Tenants,
     /// The counters.
     pub telemetry: Arc<Telemetry>,
+    /// What tokens cost.
+    pub prices: Prices,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Where work that outlives its request runs; the server waits for it when it stops.

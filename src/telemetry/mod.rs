@@ -7,6 +7,7 @@
 mod exchange;
 mod latency;
 pub mod log;
+mod prices;
 mod scrape;
 mod table;
 
@@ -23,6 +24,7 @@ use crate::domain::{Cause, TenantId, Timestamp};
 pub use self::exchange::{Answered, Class, Exchange, Saved};
 pub use self::latency::Percentiles;
 pub use self::log::{Format, Settings, start_logging};
+pub use self::prices::{Price, Prices};
 pub use self::scrape::Gauge;
 pub use self::table::{Savings, Stats};
 

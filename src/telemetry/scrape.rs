@@ -9,8 +9,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge as Needle;
 use prometheus_client::registry::Registry;
 
-use super::Telemetry;
 use super::table::load;
+use super::{Prices, Telemetry};
 
 /// A value of the present, given by other parts at the time of a scrape.
 #[derive(Debug, Clone)]
@@ -31,9 +31,9 @@ impl Telemetry {
     /// Everything counted, and `gauges`, as one scrape. The registry is built for the occasion: the tables are the
     /// truth, so the two can never drift apart.
     #[must_use]
-    pub fn scrape(&self, gauges: &[Gauge]) -> String {
+    pub fn scrape(&self, gauges: &[Gauge], prices: &Prices) -> String {
         let mut registry = Registry::with_prefix("dejavu");
-        self.add_requests(&mut registry);
+        self.add_requests(&mut registry, prices);
         self.add_answers(&mut registry);
         registry.register("request_duration_seconds", "Time to the head of the answer", self.histograms.clone());
         add_gauges(&mut registry, gauges);
@@ -43,7 +43,7 @@ impl Telemetry {
         classic(&text)
     }
 
-    fn add_requests(&self, registry: &mut Registry) {
+    fn add_requests(&self, registry: &mut Registry, prices: &Prices) {
         let requests = Labelled::<Counter>::default();
         let reasons = Labelled::<Counter>::default();
         for (labels, row) in self.table.rows() {
@@ -61,7 +61,7 @@ impl Telemetry {
                 reasons.get_or_create(&set).inc_by(load(&row.requests));
             }
         }
-        let saved = self.stats(self.started).saved;
+        let saved = self.stats(self.started, prices).saved;
         registry.register("requests", "Requests of cacheable surfaces", requests);
         registry.register("reasons", "Why requests were not plain hits or misses", reasons);
         for (name, help, value) in [
@@ -70,9 +70,14 @@ impl Telemetry {
         ] {
             registry.register(name, help, counter(value));
         }
-        let seconds = Counter::<f64, AtomicU64>::default();
-        seconds.inc_by(saved.seconds);
-        registry.register("saved_seconds", "Upstream time that hits did not wait for", seconds);
+        for (name, help, value) in [
+            ("saved_seconds", "Upstream time that hits did not wait for", saved.seconds),
+            ("saved_money", "What hits saved, in the currency of the configured prices", saved.money),
+        ] {
+            let sum = Counter::<f64, AtomicU64>::default();
+            sum.inc_by(value);
+            registry.register(name, help, sum);
+        }
     }
 
     fn add_answers(&self, registry: &mut Registry) {
@@ -171,7 +176,7 @@ mod tests {
             labels: vec![("upstream".into(), name.into())],
             value,
         };
-        let text = telemetry.scrape(&[up("a", 1.0), up("b", 0.0)]);
+        let text = telemetry.scrape(&[up("a", 1.0), up("b", 0.0)], &Prices::default());
         for line in [
             "dejavu_reasons_total{reason=\"no-embedder\",outcome=\"miss\"} 1",
             "dejavu_request_duration_seconds_count{outcome=\"hit_exact\"} 1",

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 use serde::Serialize;
 
-use super::{Answered, Class, Exchange, Percentiles, Telemetry};
-use crate::domain::{Match, Reason, Surface, TenantId, Timestamp};
+use super::{Answered, Class, Exchange, Percentiles, Prices, Telemetry};
+use crate::domain::{Match, Reason, Surface, TenantId, Timestamp, Usage};
 
 /// Label combinations kept apart; model names come from clients, so there must be an end. Beyond it they count
 /// under [`OTHER`].
@@ -169,6 +169,8 @@ pub struct Savings {
     pub completion_tokens: u64,
     /// Upstream time that nobody waited for, in seconds.
     pub seconds: f64,
+    /// What those tokens would have cost, in the currency of the configured prices.
+    pub money: f64,
 }
 
 impl Telemetry {
@@ -178,10 +180,10 @@ impl Telemetry {
         row.0[class as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Everything counted so far.
+    /// Everything counted so far; savings in money by these prices.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "shares and seconds are for people")]
-    pub fn stats(&self, now: Timestamp) -> Stats {
+    pub fn stats(&self, now: Timestamp, prices: &Prices) -> Stats {
         let rows = self.table.rows();
         let by = |name: &dyn Fn(&Labels) -> String| {
             let mut sums: BTreeMap<String, BTreeMap<&'static str, u64>> = BTreeMap::new();
@@ -206,8 +208,10 @@ impl Telemetry {
             if let Some(reason) = labels.reason {
                 *reasons.entry(reason.as_str()).or_default() += count;
             }
-            saved.prompt_tokens += load(&row.prompt_tokens);
-            saved.completion_tokens += load(&row.completion_tokens);
+            let usage = Usage { prompt: load(&row.prompt_tokens), completion: load(&row.completion_tokens) };
+            saved.prompt_tokens += usage.prompt;
+            saved.completion_tokens += usage.completion;
+            saved.money += prices.cost(&labels.upstream, &labels.model, usage);
             saved.seconds += load(&row.saved_micros) as f64 / 1e6;
         }
         let total = requests.values().sum::<u64>().max(1);
@@ -251,7 +255,7 @@ mod tests {
 
     use http::StatusCode;
 
-    use super::super::Saved;
+    use super::super::{Price, Saved};
     use super::*;
     use crate::domain::{Cause, Outcome, Usage};
 
@@ -280,7 +284,7 @@ mod tests {
         telemetry
             .record(&Exchange { reason: Some(Cause::Temperature.into()), ..exchange(Outcome::Bypass, 200, &tenant) });
         telemetry.record(&exchange(Outcome::Miss, 500, &tenant));
-        let stats = telemetry.stats(Timestamp(5000));
+        let stats = telemetry.stats(Timestamp(5000), &Prices::default());
         assert_eq!(stats.uptime_s, 5);
         let counted: Vec<_> = stats.requests.into_iter().filter(|(_, count)| *count > 0).collect();
         assert_eq!(counted, [("bypass", 1), ("error", 1), ("hit_exact", 1), ("hit_semantic", 1)]);
@@ -291,7 +295,7 @@ mod tests {
 
     #[test]
     fn requests_always_names_the_eight_classes() {
-        let stats = Telemetry::new(Timestamp::EPOCH).stats(Timestamp::EPOCH);
+        let stats = Telemetry::new(Timestamp::EPOCH).stats(Timestamp::EPOCH, &Prices::default());
         let mut names: Vec<_> = Class::ALL.iter().map(|class| class.as_str()).collect();
         names.sort_unstable();
         assert_eq!(stats.requests.into_keys().collect::<Vec<_>>(), names);
@@ -305,8 +309,9 @@ mod tests {
         for _ in 0..2 {
             telemetry.record(&Exchange { saved: Some(saved), ..exchange(Outcome::Hit, 200, &tenant) });
         }
-        let expected = Savings { prompt_tokens: 6, completion_tokens: 10, seconds: 3.0 };
-        assert_eq!(telemetry.stats(Timestamp::EPOCH).saved, expected);
+        let price = Price { model: "m".to_owned(), upstream: None, input: 500_000.0, output: 1_000_000.0 };
+        let expected = Savings { prompt_tokens: 6, completion_tokens: 10, seconds: 3.0, money: 13.0 };
+        assert_eq!(telemetry.stats(Timestamp::EPOCH, &Prices::new(&[price])).saved, expected);
     }
 
     #[test]
@@ -317,7 +322,7 @@ mod tests {
             let model = number.to_string();
             telemetry.record(&Exchange { model: &model, ..exchange(Outcome::Miss, 200, &tenant) });
         }
-        let stats = telemetry.stats(Timestamp::EPOCH);
+        let stats = telemetry.stats(Timestamp::EPOCH, &Prices::default());
         assert_eq!(stats.by_model[OTHER]["miss"], 10);
         assert_eq!(stats.requests["miss"], (MOST_ROWS + 10) as u64);
     }

@@ -5,8 +5,8 @@ use std::fmt;
 
 use http::Uri;
 
-use super::route::Pattern;
 use super::settings::{RouteSettings, Settings, split_target};
+use crate::domain::Pattern;
 
 /// Something wrong in the configuration, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

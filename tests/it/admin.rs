@@ -27,6 +27,22 @@ async fn statistics_count_each_request_once() {
 }
 
 #[tokio::test]
+async fn savings_are_told_in_money_by_the_configured_prices() {
+    let app = TestApp::builder()
+        .upstream(FakeUpstream::openai().reply("one"))
+        .config("[[price]]\nmodel = \"gpt-4o*\"\ninput = 0\noutput = 3_000_000\n")
+        .start()
+        .await;
+    app.chat("Count").send().await;
+    app.chat("Count").send().await;
+    app.chat("Count").send().await;
+    let stats = app.admin_get("/admin/v1/stats").send().await.json();
+    assert_eq!(stats["saved"]["money"], 6.0, "two hits of one token each");
+    let metrics = app.admin_get("/metrics").send().await;
+    assert!(metrics.text().contains("dejavu_saved_money_total 6"), "{}", metrics.text());
+}
+
+#[tokio::test]
 async fn readiness_names_each_part() {
     let app = TestApp::with(FakeUpstream::openai()).await;
     assert_eq!(app.admin_get("/healthz").send().await.status, 200);

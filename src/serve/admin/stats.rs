@@ -13,7 +13,7 @@ use crate::upstream::UpstreamHealth;
 /// `GET /admin/v1/stats`.
 pub(in crate::serve) async fn stats(State(shared): State<Shared>) -> Json<Value> {
     let parts = shared.load();
-    let mut stats = json!(parts.telemetry.stats(parts.clock.now()));
+    let mut stats = json!(parts.telemetry.stats(parts.clock.now(), &parts.prices));
     let census = parts.engine.census();
     stats["entries"] = json!(census.entries);
     stats["bytes"] = json!(census.bytes);
@@ -29,7 +29,7 @@ pub(in crate::serve) async fn upstreams(State(shared): State<Shared>) -> Json<Ve
 /// `GET /metrics`.
 pub(in crate::serve) async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
     let parts = shared.load();
-    let text = parts.telemetry.scrape(&gauges(&parts));
+    let text = parts.telemetry.scrape(&gauges(&parts), &parts.prices);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
 
