@@ -26,7 +26,7 @@ use crate::policy;
 use crate::serve::{self, Listener, Reload};
 use crate::store::{self, DiskStore, Ledger, StoreError};
 use crate::telemetry::{Prices, Telemetry};
-use crate::upstream::{Fleet, NoTransport};
+use crate::upstream::{Fleet, NoTransport, Upstreams};
 use embedder::Bringer;
 use live::LiveUpstreams;
 use probe::Parts;
@@ -110,6 +110,8 @@ pub async fn start_at(config: Config, file: Option<PathBuf>, clock: Arc<dyn Cloc
         embedder.bring(&config.semantic.embed()).await;
     }
     upstreams.watch(config.versions.poll.0, &engine, &tasks, &stop);
+    let asked: Arc<dyn Upstreams> = upstreams.clone();
+    engine.watch_canaries(&asked, config.canary.clone());
 
     let (app, app_address) = bind(config.server.listen, &config.server).await?;
     let (admin, admin_address) = bind(config.admin.listen, &config.server).await?;

@@ -101,6 +101,7 @@ fn compare(before: &Config, after: &Config) -> Reloaded {
     changed("upstream", before.upstream != after.upstream);
     changed("route", before.route != after.route);
     changed("price", before.price != after.price);
+    changed("canary", before.canary != after.canary);
 
     let mut waits = |name: &str, differs: bool| {
         if differs {
@@ -115,6 +116,7 @@ fn compare(before: &Config, after: &Config) -> Reloaded {
     waits("cache.hot_bytes", before.cache.hot_bytes != after.cache.hot_bytes);
     waits("semantic model", before.semantic.embed() != after.semantic.embed());
     waits("versions.poll", before.versions.poll != after.versions.poll);
+    waits("canary", before.canary != after.canary);
     waits("log", before.log != after.log);
     done
 }

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::canaries::Canaries;
 use super::embedding::Embeddings;
 use super::epochs::{Epochs, Standing};
 use super::flight::{Flights, Limits};
@@ -54,6 +55,7 @@ pub struct Engine {
     pub(super) shelf: Shelf,
     pub(super) embeddings: Embeddings,
     pub(super) epochs: Epochs,
+    pub(super) canaries: Canaries,
     pub(super) flights: Arc<Flights>,
     pub(super) purges: PurgeLog,
     pub(super) wrongs: Wrongs,
@@ -73,6 +75,7 @@ impl Engine {
         let engine = Arc::new(Self {
             shelf: Shelf::new(store, index, settings.hot_bytes),
             epochs: Epochs::open(ledger.clone(), versions).await,
+            canaries: Canaries::open(ledger.clone()).await,
             wrongs: Wrongs::open(ledger.clone()).await,
             purges: PurgeLog::default(),
             warmth: Warmth::default(),

@@ -249,8 +249,9 @@ impl Epochs {
             }
             None => {
                 self.alter(model, now, |epoch| {
-                    epoch.seen = Some(now);
-                    if epoch.source == Source::Unknown {
+                    // An upstream that told a version before and tells none now leaves the last one in doubt.
+                    if epoch.source != Source::Upstream {
+                        epoch.seen = Some(now);
                         epoch.source = Source::Answers;
                     }
                 });
@@ -289,6 +290,18 @@ impl Epochs {
         let mut epoch = known.unwrap_or_else(|| Epoch::new(model.clone()));
         epoch.take_report(reported);
         epoch.version()
+    }
+
+    /// A reported model name with the fingerprint beside it. An answer without one says nothing about it: the last one
+    /// stands for as long as the name does.
+    pub(super) fn with_fingerprint(&self, model: &Model, name: &Arc<str>, print: Option<&str>) -> Arc<str> {
+        if let Some(print) = print {
+            return format!("{name}+{print}").into();
+        }
+        let known = self.known.read();
+        let signal = known.get(model).map(|known| known.epoch.signal.0.clone());
+        let same = |signal: &Arc<str>| signal.strip_prefix(&**name).is_some_and(|rest| rest.starts_with('+'));
+        signal.filter(same).unwrap_or_else(|| name.clone())
     }
 
     /// Declares a new version by hand.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::engine::{Engine, Versioned};
-use super::lookup::Asking;
+use super::lookup::{Admitted, Asking, admitted};
 use super::search::Reading;
 use super::settings::WhenUnsure;
 use crate::domain::{Cause, Directives, Entry, EntryId, Lifetimes, Match, Outcome, Query, Reason, Target, Version};
-use crate::policy::admit::{Admission, admit};
+use crate::policy::freshness::{lifetime, time_bound};
 use crate::policy::judge::Finding;
+use crate::policy::timeliness;
 
 /// The decision about one request, laid open.
 #[derive(Debug)]
@@ -31,8 +32,10 @@ pub struct Explanation {
     pub write: Result<(), Cause>,
     /// Whether other wordings are looked for; otherwise, why not.
     pub semantic: Result<(), Cause>,
-    /// How long a new answer would live.
+    /// How long a new answer would live, at most.
     pub lifetime: Duration,
+    /// How time-bound the question was found to be, where that is looked at and there is text.
+    pub timeliness: Option<timeliness::Finding>,
     /// Near prompts, most similar first.
     pub candidates: Vec<Considered>,
 }
@@ -54,7 +57,9 @@ impl Engine {
     /// Explains what a lookup would do now.
     pub async fn explain(self: &Arc<Self>, query: Query, directives: &Directives, lifetimes: Lifetimes) -> Explanation {
         let settings = self.settings.load_full();
-        let lifetime = crate::policy::freshness::lifetime(directives, lifetimes.ttl, &settings.freshness);
+        let rules = &settings.freshness;
+        let class = time_bound(&query.asked, rules);
+        let text = query.asked.prompt.as_ref().filter(|_| rules.by_question.is_some());
         let mut told = Explanation {
             outcome: Outcome::Miss,
             served: None,
@@ -64,14 +69,15 @@ impl Engine {
             read: Ok(()),
             write: Ok(()),
             semantic: Ok(()),
-            lifetime,
+            lifetime: lifetime(directives, lifetimes.ttl, class, rules),
+            timeliness: text.map(|prompt| timeliness::find(&prompt.0)),
             candidates: Vec::new(),
         };
-        match admit(&query.asked, directives, settings.mode, &settings.admit) {
-            Admission::Use { read, write, semantic } => {
-                (told.read, told.write, told.semantic) = (read, write, semantic)
+        match admitted(&query, directives, &settings) {
+            Ok(Admitted { read, write, semantic, timeliness: _ }) => {
+                (told.read, told.write, told.semantic) = (read, write, semantic);
             }
-            Admission::Bypass(cause) => {
+            Err(cause) => {
                 (told.read, told.write, told.semantic) = (Err(cause), Err(cause), Err(cause));
                 return Explanation { outcome: Outcome::Bypass, reason: Some(cause.into()), ..told };
             }
@@ -87,7 +93,7 @@ impl Engine {
             lifetimes,
             target,
             Versioned { version, unsure },
-            told.write,
+            (told.write, class),
         );
         told.id = Some(asking.id());
         asking.explain(told).await
@@ -131,6 +137,9 @@ impl Asking<'_> {
         }
         if self.unsure == Some(WhenUnsure::Bypass) {
             (told.outcome, told.reason, told.served) = (Outcome::Miss, Some(Cause::VersionUnknown.into()), None);
+        }
+        if told.served.is_none() {
+            told.reason = self.short_lived(told.reason);
         }
         if let Err(cause) = told.read {
             // What would have been found is still told, but nothing of it is served.

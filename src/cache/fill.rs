@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::evict::make_room;
+use super::settings::Fingerprint;
 use super::ticket::{Due, Embedding, Ticket};
 use crate::domain::{Answerer, Cause, Entry, Finish, Head, Model, Placement, Recording, Scope, Target, Version};
 use crate::policy::retain::retain;
+use crate::wire;
 
 /// How an answer came out, for [`Ticket::fill`].
 #[derive(Debug)]
@@ -87,15 +89,27 @@ impl Due {
             }
             Ok(Some(after)) if after == *before => by_upstream(after, Ok(())),
             Ok(Some(after)) => by_upstream(after, Err(Cause::ModelChanged)),
-            Ok(None) => match &recording.reported_model {
+            Ok(None) => match self.reported(model, recording) {
                 Some(reported) => Given {
-                    version: engine.epochs.as_reported(model, reported),
+                    version: engine.epochs.as_reported(model, &reported),
                     sure: Ok(()),
-                    reported: Some(reported.clone()),
+                    reported: Some(reported),
                 },
                 None => by_upstream(engine.epochs.current(model), Ok(())),
             },
             Err(_) => by_upstream(engine.epochs.current(model), Err(Cause::VersionUnknown)),
+        }
+    }
+
+    /// What an answer says of the model that gave it: its name, and its fingerprint where the operator goes by that.
+    fn reported(&self, model: &Model, recording: &Recording) -> Option<Arc<str>> {
+        let name = recording.reported_model.clone()?;
+        match self.settings.versions.fingerprint {
+            Fingerprint::Ignore => Some(name),
+            Fingerprint::Version => {
+                let print = wire::fingerprint(recording);
+                Some(self.engine.epochs.with_fingerprint(model, &name, print.as_deref()))
+            }
         }
     }
 

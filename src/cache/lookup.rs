@@ -14,23 +14,51 @@ use crate::domain::{
     Version,
 };
 use crate::policy::admit::{Admission, admit};
+use crate::policy::freshness::{is_passing, time_bound};
+use crate::policy::timeliness::Timeliness;
 
 impl Engine {
     /// Looks a request up. `lifetimes` is what its route says about them.
     pub async fn lookup(self: &Arc<Self>, query: Query, directives: &Directives, lifetimes: Lifetimes) -> Lookup {
         let settings = self.settings.load_full();
-        let (read, write, semantic) = match admit(&query.asked, directives, settings.mode, &settings.admit) {
-            Admission::Use { read, write, semantic } => (read, write, semantic),
-            Admission::Bypass(cause) if directives.only_if_cached => return Lookup::NotCached(Some(cause.into())),
-            Admission::Bypass(cause) => return Lookup::Bypass(cause.into()),
+        let Admitted { read, write, semantic, timeliness } = match admitted(&query, directives, &settings) {
+            Ok(admitted) => admitted,
+            Err(cause) if directives.only_if_cached => return Lookup::NotCached(Some(cause.into())),
+            Err(cause) => return Lookup::Bypass(cause.into()),
         };
         let Some(target) = query.targets.first().cloned() else { return Lookup::Bypass(Cause::Off.into()) };
         let versioned = self.version(&target.model, &settings).await;
-        let asking = Asking::new(self, settings, query, directives, lifetimes, target, versioned, write);
+        let asking = Asking::new(self, settings, query, directives, lifetimes, target, versioned, (write, timeliness));
         match read {
             Err(cause) if directives.only_if_cached => Lookup::NotCached(Some(cause.into())),
             Err(cause) => asking.unread(cause, semantic),
             Ok(()) => asking.read(semantic).await,
+        }
+    }
+}
+
+/// A request that may use the cache, and how.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub read: Result<(), Cause>,
+    pub write: Result<(), Cause>,
+    pub semantic: Result<(), Cause>,
+    pub timeliness: Timeliness,
+}
+
+/// How a request may use the cache, by what it is and by what it asks.
+///
+/// # Errors
+/// Why it may not.
+pub(super) fn admitted(query: &Query, directives: &Directives, settings: &Settings) -> Result<Admitted, Cause> {
+    match admit(&query.asked, directives, settings.mode, &settings.admit) {
+        Admission::Bypass(cause) => Err(cause),
+        Admission::Use { read, write, semantic } => {
+            let timeliness = time_bound(&query.asked, &settings.freshness);
+            if is_passing(directives, timeliness, &settings.freshness) {
+                return Err(Cause::Live);
+            }
+            Ok(Admitted { read, write, semantic, timeliness })
         }
     }
 }
@@ -49,6 +77,8 @@ pub(super) struct Asking<'a> {
     pub unsure: Option<WhenUnsure>,
     pub key: Key,
     pub write: Result<(), Cause>,
+    /// How soon the answer may be another one.
+    pub timeliness: Timeliness,
     /// Purges before this request.
     pub purges: u64,
 }
@@ -63,13 +93,13 @@ impl<'a> Asking<'a> {
         lifetimes: Lifetimes,
         target: Target,
         versioned: Versioned,
-        write: Result<(), Cause>,
+        (write, timeliness): (Result<(), Cause>, Timeliness),
     ) -> Self {
         let Versioned { version, unsure } = versioned;
         let key = query.key(&engine.secret, &target.model, &version);
         let purges = engine.purges.count();
         engine.note_windows(lifetimes);
-        Self { engine, settings, query, directives, lifetimes, target, version, unsure, key, write, purges }
+        Self { engine, settings, query, directives, lifetimes, target, version, unsure, key, write, timeliness, purges }
     }
 
     /// The id this very request's entry has, or would have.

@@ -6,6 +6,8 @@
 //! own client included), is consumed by [`Ticket::fill`], and frees the waiting when dropped.
 
 mod admin;
+mod canaries;
+mod canary;
 mod catalog;
 mod embedding;
 mod engine;
@@ -30,13 +32,14 @@ mod warm;
 mod wrongs;
 
 pub use admin::{Census, Listed, Page};
+pub use canary::{Canary, CanarySettings, CanaryState, OnDrift};
 pub use engine::{Engine, Parts};
 pub use epochs::{Epoch, Source};
 pub use explain::{Considered, Explanation};
 pub use fill::Filling;
 pub use follower::{Broken, Followed, Follower};
 pub use purge::{Filter, PurgeError, Purged};
-pub use settings::{Settings, Versions, WhenUnsure};
+pub use settings::{Fingerprint, Settings, Versions, WhenUnsure};
 pub use ticket::Ticket;
 pub use wrongs::Reported;
 

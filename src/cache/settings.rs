@@ -76,6 +76,8 @@ pub struct Versions {
     pub when_unsure: WhenUnsure,
     /// How long a request waits for the first word about a model.
     pub ask_deadline: Lasting,
+    /// What another `system_fingerprint` in answers means.
+    pub fingerprint: Fingerprint,
 }
 
 impl Default for Versions {
@@ -84,8 +86,21 @@ impl Default for Versions {
             unsure_after: Lasting::seconds(60),
             when_unsure: WhenUnsure::default(),
             ask_deadline: Lasting::seconds(1),
+            fingerprint: Fingerprint::default(),
         }
     }
+}
+
+/// What another `system_fingerprint` in a model's answers means. OpenAI's varies with parameters and with where a request
+/// happens to be served, and many compatible servers send a constant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fingerprint {
+    /// Nothing.
+    #[default]
+    Ignore,
+    /// Another version of the model.
+    Version,
 }
 
 /// What happens to a model's answers while its version is in doubt.

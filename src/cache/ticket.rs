@@ -16,7 +16,7 @@ use super::settings::Settings;
 use crate::domain::{
     Cause, Directives, Embedded, EntryId, Head, Key, Model, Outcome, Query, Reason, Tag, Target, Timestamp, Version,
 };
-use crate::policy::freshness::lifetime;
+use crate::policy::freshness::{is_shortened, lifetime};
 
 /// The right to fill one entry, held by the request that leads. Dropping it frees the followers.
 #[derive(Debug)]
@@ -84,10 +84,11 @@ impl Ticket {
         fallback: Option<Fallback>,
     ) -> Self {
         let (since, id) = (asking.now(), asking.id());
-        let Asking { engine, settings, query, directives, lifetimes, target, version, write, purges, key, .. } = asking;
+        let (ttl, reason) = (asking.ttl(), asking.short_lived(reason));
+        let Asking { engine, settings, query, directives, target, version, write, purges, .. } = asking;
         let due = Due {
             engine: engine.clone(),
-            ttl: spread(directives, lifetime(directives, lifetimes.ttl, &settings.freshness), key, settings.jitter),
+            ttl,
             settings,
             query,
             tags: directives.tags.clone(),
@@ -131,6 +132,28 @@ impl Ticket {
     /// Publishes that the upstream broke off: followers see their streams cut.
     pub fn cut(&mut self) {
         self.lead.cut();
+    }
+}
+
+impl Asking<'_> {
+    /// How long a new answer lives.
+    pub(super) fn ttl(&self) -> Duration {
+        let rules = &self.settings.freshness;
+        let ttl = lifetime(self.directives, self.lifetimes.ttl, self.timeliness, rules);
+        spread(self.directives, ttl, self.key, self.settings.jitter)
+    }
+
+    /// The reason of a miss; where it is an ordinary one, that its answer is kept for less time than others.
+    pub(super) fn short_lived(&self, reason: Option<Reason>) -> Option<Reason> {
+        let rules = &self.settings.freshness;
+        match reason {
+            None | Some(Reason::Cause(Cause::ExactOnly | Cause::BelowThreshold))
+                if is_shortened(self.directives, self.lifetimes.ttl, self.timeliness, rules) =>
+            {
+                Some(Cause::ShortLived.into())
+            }
+            reason => reason,
+        }
     }
 }
 

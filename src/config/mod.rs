@@ -46,6 +46,8 @@ pub struct Config {
     pub route: Vec<upstream::RouteSettings>,
     /// `[[price]]`: what tokens cost, to tell savings in money.
     pub price: Vec<telemetry::Price>,
+    /// `[[canary]]`: models whose answers to a few questions are compared from time to time.
+    pub canary: Vec<cache::CanarySettings>,
     /// Keys that named a secret which is not there; they count as not written.
     #[serde(skip)]
     pub missing_secrets: Vec<String>,
@@ -125,6 +127,7 @@ impl Config {
         hold(self.cache.hold >= Size::mib(16), "cache.hold", "must be at least 16MiB");
         hold(self.cache.ttl <= self.cache.max_ttl, "cache.ttl", "must not be longer than cache.max_ttl");
         hold(self.versions.poll.0 >= std::time::Duration::from_millis(100), "versions.poll", "must be at least 100ms");
+        found.extend(self.canary_faults());
         let routing = upstream::validate(&self.upstream, &self.route);
         for (place, price) in self.price.iter().enumerate() {
             for (key, value) in [("input", price.input), ("output", price.output)] {
@@ -134,6 +137,29 @@ impl Config {
             }
         }
         found.extend(routing.into_iter().map(|fault| (fault.key, fault.problem.to_string())));
+        found
+    }
+
+    fn canary_faults(&self) -> Vec<(String, String)> {
+        let built_in = upstream::Settings::built_in().name;
+        let known = |name: &str| {
+            self.upstream.iter().any(|upstream| upstream.name == name) || (self.upstream.is_empty() && name == built_in)
+        };
+        let mut found = Vec::new();
+        for (at, canary) in self.canary.iter().enumerate() {
+            let mut hold = |holds: bool, key: &str, message: &str| {
+                if !holds {
+                    found.push((format!("canary[{at}].{key}"), message.to_owned()));
+                }
+            };
+            hold(known(&canary.upstream), "upstream", "names no upstream");
+            hold(!canary.prompts.is_empty(), "prompts", "must hold a question");
+            let possible = 1..=canary.prompts.len().max(1);
+            hold(possible.contains(&canary.drift), "drift", "must lie between 1 and the number of prompts");
+            hold(canary.every.0 >= std::time::Duration::from_secs(1), "every", "must be at least 1s");
+            let twice = self.canary[..at].iter().any(|o| o.upstream == canary.upstream && o.model == canary.model);
+            hold(!twice, "model", "is watched by another canary already");
+        }
         found
     }
 
@@ -198,6 +224,9 @@ mod tests {
         assert_documented("semantic", &semantic);
         assert_documented("versions", &versions);
         assert_documented("log", &log);
+        for optional in ["every", "prompts", "max_tokens", "learn", "drift", "on_drift"] {
+            assert!(DEFAULT_FILE.contains(&format!("# {optional} = ")), "canary.{optional} is not documented");
+        }
         for optional in ["token", "runtime", "home", "url", "api_key", "strip_prefix"] {
             assert!(DEFAULT_FILE.contains(&format!("# {optional} = ")), "{optional} is not documented");
         }

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::access::Share;
-use crate::cache::{self, WhenUnsure};
+use crate::cache::{self, Fingerprint, WhenUnsure};
 use crate::domain::{Lasting, Mode, Size};
 use crate::embed::{self, Precision};
 use crate::index;
+use crate::policy::freshness::ByQuestion;
 use crate::policy::{admit, freshness, judge, retain};
 use crate::upstream::VersionSettings;
 
@@ -24,6 +25,10 @@ pub struct Cache {
     pub max_ttl: Lasting,
     pub stale_while_revalidate: Lasting,
     pub stale_if_error: Lasting,
+    pub by_question: bool,
+    pub hours_ttl: Lasting,
+    pub minutes_ttl: Lasting,
+    pub live_ttl: Lasting,
     pub max_temperature: f32,
     pub tool_calls: bool,
     pub max_answer: Size,
@@ -37,8 +42,9 @@ pub struct Cache {
 
 impl Default for Cache {
     fn default() -> Self {
-        let freshness::Settings { ttl, max_ttl, stale_while_revalidate, stale_if_error } =
+        let freshness::Settings { ttl, max_ttl, stale_while_revalidate, stale_if_error, by_question } =
             freshness::Settings::default();
+        let ByQuestion { hours, minutes, live } = ByQuestion::default();
         let admit::Settings { max_temperature } = admit::Settings::default();
         let retain::Settings { tool_calls, max_answer } = retain::Settings::default();
         let engine = cache::Settings::default();
@@ -49,6 +55,10 @@ impl Default for Cache {
             max_ttl,
             stale_while_revalidate,
             stale_if_error,
+            by_question: by_question.is_some(),
+            hours_ttl: hours,
+            minutes_ttl: minutes,
+            live_ttl: live,
             max_temperature,
             tool_calls,
             max_answer,
@@ -71,6 +81,11 @@ impl Cache {
             max_ttl: self.max_ttl,
             stale_while_revalidate: self.stale_while_revalidate,
             stale_if_error: self.stale_if_error,
+            by_question: self.by_question.then_some(ByQuestion {
+                hours: self.hours_ttl,
+                minutes: self.minutes_ttl,
+                live: self.live_ttl,
+            }),
         }
     }
 
@@ -170,13 +185,14 @@ pub struct Versions {
     pub unsure_after: Lasting,
     pub when_unsure: WhenUnsure,
     pub ask_deadline: Lasting,
+    pub fingerprint: Fingerprint,
 }
 
 impl Default for Versions {
     fn default() -> Self {
         let VersionSettings { poll } = VersionSettings::default();
-        let cache::Versions { unsure_after, when_unsure, ask_deadline } = cache::Versions::default();
-        Self { poll, unsure_after, when_unsure, ask_deadline }
+        let cache::Versions { unsure_after, when_unsure, ask_deadline, fingerprint } = cache::Versions::default();
+        Self { poll, unsure_after, when_unsure, ask_deadline, fingerprint }
     }
 }
 
@@ -194,6 +210,7 @@ impl Versions {
             unsure_after: self.unsure_after,
             when_unsure: self.when_unsure,
             ask_deadline: self.ask_deadline,
+            fingerprint: self.fingerprint,
         }
     }
 }

@@ -116,6 +116,10 @@ causes! {
         ModelChanged => "model-changed",
         /// Which version of the model answers cannot be told now.
         VersionUnknown => "version-unknown",
+        /// The answer holds for the moment of asking only.
+        Live => "live",
+        /// The question is of the present, so that its answer is kept for less time than others.
+        ShortLived => "short-lived",
         /// An answer was there, past its time.
         Expired => "expired",
         /// An answer was there, but not fresh enough for this caller.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Cause, Directives, Lasting, MaxStale, Timestamp};
+use super::timeliness::{Timeliness, timeliness};
+use crate::domain::{Asked, Cause, Directives, Lasting, MaxStale, Surface, Timestamp};
 
 /// How long answers live.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,26 @@ pub struct Settings {
     pub stale_while_revalidate: Lasting,
     /// How long past expiry an answer may be served when the upstream fails.
     pub stale_if_error: Lasting,
+    /// The longest lifetimes by how time-bound a question is; `None` where nobody looks at that.
+    pub by_question: Option<ByQuestion>,
+}
+
+/// The longest lifetime of an answer by how soon it may be another one; zero: it is not kept, and none is looked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ByQuestion {
+    /// Who holds an office, what came out last.
+    pub hours: Lasting,
+    /// The weather, a price at an exchange.
+    pub minutes: Lasting,
+    /// The time, the weather right now.
+    pub live: Lasting,
+}
+
+impl Default for ByQuestion {
+    fn default() -> Self {
+        Self { hours: Lasting::seconds(6 * 3600), minutes: Lasting::seconds(600), live: Lasting::default() }
+    }
 }
 
 impl Default for Settings {
@@ -27,6 +48,7 @@ impl Default for Settings {
             max_ttl: Lasting::seconds(30 * 86_400),
             stale_while_revalidate: Lasting::default(),
             stale_if_error: Lasting::default(),
+            by_question: Some(ByQuestion::default()),
         }
     }
 }
@@ -111,11 +133,58 @@ fn refused(created: Timestamp, expires: Timestamp, directives: &Directives, now:
     .find_map(|(holds, cause)| holds.then_some(cause))
 }
 
-/// The lifetime of a new answer: the header's (clamped), else the route's, else the configured one.
+/// How time-bound what is asked is, where the operator wants that looked at.
 #[must_use]
-pub fn lifetime(directives: &Directives, route_ttl: Option<Duration>, settings: &Settings) -> Duration {
+pub fn time_bound(asked: &Asked, settings: &Settings) -> Timeliness {
+    let looked_at = settings.by_question.is_some() && !is_embedding(asked.surface);
+    asked.prompt.as_ref().filter(|_| looked_at).map_or(Timeliness::None, |prompt| timeliness(&prompt.0))
+}
+
+/// A vector is a function of its text, whatever the text is about.
+const fn is_embedding(surface: Surface) -> bool {
+    matches!(surface, Surface::OpenaiEmbeddings | Surface::OllamaEmbed | Surface::OllamaEmbeddings)
+}
+
+/// The lifetime of a new answer: the header's (clamped), else the route's, else the configured one; these two no
+/// longer than the question allows.
+#[must_use]
+pub fn lifetime(
+    directives: &Directives,
+    route_ttl: Option<Duration>,
+    timeliness: Timeliness,
+    settings: &Settings,
+) -> Duration {
     let asked = directives.ttl.map(|ttl| ttl.min(settings.max_ttl.0));
-    asked.or(route_ttl).unwrap_or(settings.ttl.0)
+    let most = limit(timeliness, settings);
+    asked.unwrap_or_else(|| route_ttl.unwrap_or(settings.ttl.0).min(most))
+}
+
+/// Whether the question alone shortens, or forbids, the lifetime its answer would have.
+#[must_use]
+pub fn is_shortened(
+    directives: &Directives,
+    route_ttl: Option<Duration>,
+    timeliness: Timeliness,
+    settings: &Settings,
+) -> bool {
+    lifetime(directives, route_ttl, timeliness, settings) < lifetime(directives, route_ttl, Timeliness::None, settings)
+}
+
+/// Whether the answer holds for the moment of asking only: nothing is read for it and nothing kept, unless the request
+/// itself names a lifetime.
+#[must_use]
+pub fn is_passing(directives: &Directives, timeliness: Timeliness, settings: &Settings) -> bool {
+    directives.ttl.is_none() && limit(timeliness, settings).is_zero()
+}
+
+fn limit(timeliness: Timeliness, settings: &Settings) -> Duration {
+    let Some(most) = &settings.by_question else { return Duration::MAX };
+    match timeliness {
+        Timeliness::None => Duration::MAX,
+        Timeliness::Hours => most.hours.0,
+        Timeliness::Minutes => most.minutes.0,
+        Timeliness::Live => most.live.0,
+    }
 }
 
 #[cfg(test)]
@@ -256,9 +325,37 @@ mod tests {
     fn the_header_is_clamped_and_beats_the_route() {
         let settings = Settings { ttl: Lasting::seconds(50), max_ttl: Lasting::seconds(500), ..Settings::default() };
         let asks = |ttl: Option<u64>| Directives { ttl: ttl.map(s), ..Directives::default() };
-        assert_eq!(lifetime(&asks(None), None, &settings), s(50));
-        assert_eq!(lifetime(&asks(None), Some(s(1000)), &settings), s(1000));
-        assert_eq!(lifetime(&asks(Some(20)), Some(s(1000)), &settings), s(20));
-        assert_eq!(lifetime(&asks(Some(9000)), Some(s(1000)), &settings), s(500));
+        let lasting = |ttl, route| lifetime(&asks(ttl), route, Timeliness::None, &settings);
+        assert_eq!(lasting(None, None), s(50));
+        assert_eq!(lasting(None, Some(s(1000))), s(1000));
+        assert_eq!(lasting(Some(20), Some(s(1000))), s(20));
+        assert_eq!(lasting(Some(9000), Some(s(1000))), s(500));
+    }
+
+    #[test]
+    fn the_question_shortens_what_the_operator_set_and_not_what_the_request_names() {
+        let settings = Settings::default();
+        let asks = |ttl: Option<u64>| Directives { ttl: ttl.map(s), ..Directives::default() };
+        let table = [
+            (None, None, Timeliness::None, 86_400),
+            (None, None, Timeliness::Hours, 21_600),
+            (None, None, Timeliness::Minutes, 600),
+            (None, None, Timeliness::Live, 0),
+            // A route that wants less keeps it.
+            (None, Some(60), Timeliness::Minutes, 60),
+            (None, Some(3600), Timeliness::Minutes, 600),
+            // Who asks knows best what the answer is for.
+            (Some(3600), Some(60), Timeliness::Live, 3600),
+        ];
+        for (header, route, class, expected) in table {
+            let (header, route) = (asks(header), route.map(s));
+            assert_eq!(lifetime(&header, route, class, &settings), s(expected), "{class:?}");
+            let less = lifetime(&header, route, Timeliness::None, &settings) > s(expected);
+            assert_eq!(is_shortened(&header, route, class, &settings), less);
+            assert_eq!(is_passing(&header, class, &settings), expected == 0);
+        }
+        let off = Settings { by_question: None, ..settings };
+        assert_eq!(lifetime(&asks(None), None, Timeliness::Live, &off), s(86_400));
+        assert!(!is_passing(&asks(None), Timeliness::Live, &off));
     }
 }

@@ -1,5 +1,6 @@
 //! Decisions, and nothing else: may this request use the cache ([`admit`]), does a candidate ask the same thing
-//! ([`judge`], with the vetoes of [`guard`]), may this answer be kept and for how long ([`retain`]).
+//! ([`judge`], with the vetoes of [`guard`]), may this answer be kept ([`retain`]) and for how long ([`freshness`],
+//! [`timeliness`]).
 //!
 //! Pure: no IO, no async, no clock (time is an argument), so every decision can be tested, explained and replayed.
 
@@ -11,3 +12,4 @@ pub mod judge;
 mod lexicon;
 mod reading;
 pub mod retain;
+pub mod timeliness;

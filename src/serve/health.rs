@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Shared;
+use crate::cache::{Canary, CanaryState};
 
 /// How one part is doing. A part that is not ready never stops requests from being forwarded.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -66,11 +67,25 @@ pub(super) async fn ready(State(shared): State<Shared>) -> Response {
             "store": store,
             "embedder": embedder,
             "index": index,
+            "canaries": canaries(&parts.engine.canaries()),
             "upstreams": { "state": if up > 0 { Readiness::Ready } else { Readiness::Failed }, "detail": format!("{up} of {} up", upstreams.len()), "each": upstreams },
         },
     });
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(body)).into_response()
+}
+
+/// A drifted model is news for the operator, and no reason to send requests elsewhere.
+fn canaries(watched: &[Canary]) -> PartState {
+    let drifted = watched.iter().filter(|canary| canary.state == CanaryState::Drifted);
+    let names: Vec<_> = drifted.map(|canary| format!("{}:{}", canary.model.upstream, canary.model.name)).collect();
+    match (watched.len(), names.is_empty()) {
+        (0, _) => PartState { state: Readiness::Off, detail: "no model is watched".to_owned() },
+        (count, true) => PartState { state: Readiness::Ready, detail: format!("{count} watched, none has drifted") },
+        (_, false) => {
+            PartState { state: Readiness::Ready, detail: format!("answers as never before: {}", names.join(", ")) }
+        }
+    }
 }
 
 /// What is under neither `/v1/` nor `/api/` on the app listener.

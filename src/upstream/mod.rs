@@ -9,6 +9,7 @@ mod breaker;
 mod fleet;
 mod headers;
 mod health;
+mod identity;
 mod pool;
 mod queue;
 mod route;
@@ -21,6 +22,8 @@ pub mod transport;
 mod upload;
 mod validate;
 mod versions;
+#[cfg(test)]
+mod watching_tests;
 
 use std::sync::Arc;
 use std::time::Duration;

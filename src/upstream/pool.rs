@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::breaker::{Breaker, State};
+use super::tags::Tags;
 use super::transport::Failure;
 
 /// All servers of one upstream.
@@ -24,6 +25,8 @@ pub(super) struct Member {
     pub(super) url: String,
     load: AtomicUsize,
     state: Mutex<Vital>,
+    /// What it last said of its models.
+    tags: Mutex<Option<Tags>>,
 }
 
 #[derive(Debug, Default)]
@@ -45,7 +48,12 @@ enum Trouble {
 impl Pool {
     pub(super) fn new(urls: &[&str]) -> Self {
         let member = |url: &&str| {
-            Arc::new(Member { url: (*url).to_owned(), load: AtomicUsize::new(0), state: Mutex::default() })
+            Arc::new(Member {
+                url: (*url).to_owned(),
+                load: AtomicUsize::new(0),
+                state: Mutex::default(),
+                tags: Mutex::default(),
+            })
         };
         Self { members: urls.iter().map(member).collect(), next: AtomicUsize::new(0) }
     }
@@ -118,6 +126,16 @@ impl Member {
 
     pub(super) fn trouble(&self) -> Option<String> {
         self.state.lock().trouble.as_ref().map(|(Trouble::Gone(why) | Trouble::Erring(why))| why.clone())
+    }
+
+    /// Notes what it says of its models.
+    pub(super) fn says(&self, tags: Tags) {
+        *self.tags.lock() = Some(tags);
+    }
+
+    /// What it last said of its models.
+    pub(super) fn said(&self) -> Option<Tags> {
+        self.tags.lock().clone()
     }
 
     /// Counts a request to this member until the result is dropped.

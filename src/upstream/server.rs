@@ -25,6 +25,8 @@ pub(super) struct Server {
     pub(super) name: Arc<str>,
     pub(super) kind: Kind,
     pub(super) location: Location,
+    /// Whether it is asked which version of a model it runs.
+    pub(super) tells_versions: bool,
     pub(super) tags: TagBoard,
     api_key: Option<Credential>,
     transport: Transport,
@@ -46,6 +48,7 @@ impl Server {
             name: settings.name.as_str().into(),
             kind: settings.kind,
             location: settings.location(),
+            tells_versions: settings.tells_versions(),
             tags: TagBoard::default(),
             api_key: settings.api_key.clone(),
             transport: Transport::new(limits, if secure { Trust::System } else { Trust::PlainOnly })?,

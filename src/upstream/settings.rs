@@ -25,6 +25,10 @@ pub struct Settings {
     /// `local` or `cloud`: what `X-Residency: local` may reach. Left out: Ollama is local, the others are cloud.
     #[serde(default)]
     pub location: Option<Location>,
+    /// Whether it is asked which version of its models it runs. Left out: Ollama is, and what speaks OpenAI's dialect on
+    /// machines of the operator's (vLLM, SGLang, llama.cpp); a provider's list of models says nothing of versions.
+    #[serde(default)]
+    pub watch: Option<bool>,
     /// Most requests worked on at once, over all its urls.
     #[serde(default = "Settings::default_max_in_flight")]
     pub max_in_flight: usize,
@@ -56,6 +60,7 @@ impl Settings {
             urls: Vec::new(),
             api_key: None,
             location: None,
+            watch: None,
             max_in_flight: Self::default_max_in_flight(),
             max_queue: Self::default_max_queue(),
             queue_timeout: Self::default_queue_timeout(),
@@ -87,6 +92,16 @@ impl Settings {
         self.location.unwrap_or(match self.kind {
             Kind::Ollama => Location::Local,
             Kind::OpenAi | Kind::Anthropic => Location::Cloud,
+        })
+    }
+
+    /// Whether it is asked for its models' versions, said or by kind and place.
+    #[must_use]
+    pub fn tells_versions(&self) -> bool {
+        self.watch.unwrap_or(match self.kind {
+            Kind::Ollama => true,
+            Kind::OpenAi => self.location() == Location::Local,
+            Kind::Anthropic => false,
         })
     }
 

@@ -1,20 +1,26 @@
-//! What an Ollama server says of its models (`GET /api/tags`): the digest each name stands for, and which of them
-//! compute elsewhere. <https://github.com/ollama/ollama/blob/main/docs/api.md>
+//! What a server says of its models: which version each name stands for, and which of them compute elsewhere. An
+//! Ollama server says it in `GET /api/tags` (<https://github.com/ollama/ollama/blob/main/docs/api.md>); see
+//! [`super::identity`] for others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::UpstreamError;
 use crate::domain::Version;
 
 /// The models of one upstream, as last read.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Tags(BTreeMap<String, Tag>);
+pub(super) struct Tags {
+    named: BTreeMap<String, Tag>,
+    /// What every other name stands for, at servers that answer with the one model they have.
+    any: Option<Tag>,
+}
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Tag {
@@ -47,15 +53,24 @@ impl Tags {
             let digests = Some(one.digest).filter(|digest| !digest.is_empty()).into_iter().collect();
             (one.name, Tag { digests, remote })
         };
-        Ok(Self(list.models.into_iter().map(tag).collect()))
+        Ok(Self { named: list.models.into_iter().map(tag).collect(), any: None })
+    }
+
+    /// Names with the version of each; `any_name` says that the last one stands for every other name too.
+    pub(super) fn of(versions: impl IntoIterator<Item = (String, String)>, any_name: bool) -> Self {
+        let tag = |(name, version)| (name, Tag { digests: BTreeSet::from([version]), remote: false });
+        let named: BTreeMap<_, _> = versions.into_iter().map(tag).collect();
+        let any = named.values().next_back().filter(|_| any_name).cloned();
+        Self { named, any }
     }
 
     /// Adds what another server of the same pool says.
     pub(super) fn join(mut self, other: Self) -> Self {
-        for (name, tag) in other.0 {
-            let mine = self.0.entry(name).or_default();
-            mine.digests.extend(tag.digests);
-            mine.remote |= tag.remote;
+        for (name, tag) in other.named {
+            self.named.entry(name).or_default().join(tag);
+        }
+        if let Some(tag) = other.any {
+            self.any.get_or_insert_default().join(tag);
         }
         self
     }
@@ -69,14 +84,31 @@ impl Tags {
 
     /// Every name a version is known for, the short forms included: `llama3` is `llama3:latest`.
     pub(super) fn versions(&self) -> impl Iterator<Item = (&str, Version)> {
-        self.0.keys().flat_map(|name| {
+        self.named.keys().flat_map(|name| {
             let names = [Some(name.as_str()), name.strip_suffix(":latest")];
             names.into_iter().flatten().filter_map(|name| Some((name, self.version(name)?)))
         })
     }
 
     fn find(&self, model: &str) -> Option<&Tag> {
-        self.0.get(model).or_else(|| self.0.get(&format!("{model}:latest")))
+        self.named.get(model).or_else(|| self.named.get(&format!("{model}:latest"))).or(self.any.as_ref())
+    }
+
+    /// Whether it names no model.
+    pub(super) fn is_empty(&self) -> bool {
+        self.named.is_empty()
+    }
+
+    /// Whether it is known only because the server answers to every name.
+    pub(super) fn by_any_name(&self, model: &str) -> bool {
+        self.any.is_some() && !self.named.contains_key(model)
+    }
+}
+
+impl Tag {
+    fn join(&mut self, other: Self) {
+        self.digests.extend(other.digests);
+        self.remote |= other.remote;
     }
 }
 
@@ -84,8 +116,12 @@ impl Tags {
 #[derive(Debug, Default)]
 pub(super) struct TagBoard {
     latest: ArcSwapOption<Tags>,
+    /// Until when it is not asked, having had nothing to say.
+    quiet: Mutex<Option<Instant>>,
+    /// Names asked for at a server that answers to every name.
+    other_names: Mutex<BTreeSet<String>>,
     begun: AtomicU64,
-    last: Mutex<Option<Asked>>,
+    last: tokio::sync::Mutex<Option<Asked>>,
 }
 
 /// One question, by the order of asking, and its answer.
@@ -113,6 +149,37 @@ impl TagBoard {
         }
         *last = Some(Asked { number, result: result.clone() });
         result
+    }
+
+    /// Whether it had nothing to say not long ago.
+    pub(super) fn said_nothing(&self, now: Instant) -> bool {
+        self.quiet.lock().is_some_and(|until| now < until)
+    }
+
+    pub(super) fn says_nothing_until(&self, then: Instant) {
+        *self.quiet.lock() = Some(then);
+    }
+
+    /// The version of a model, noting names that no list holds.
+    pub(super) fn version(&self, tags: &Tags, model: &str) -> Option<Version> {
+        /// Names are the clients' to choose.
+        const MOST: usize = 256;
+        let version = tags.version(model)?;
+        if tags.by_any_name(model) {
+            let mut names = self.other_names.lock();
+            if names.len() < MOST {
+                names.insert(model.to_owned());
+            }
+        }
+        Some(version)
+    }
+
+    /// Every name with its version: those listed, and those asked for.
+    pub(super) fn versions(&self, tags: &Tags) -> Vec<(Arc<str>, Version)> {
+        let listed = tags.versions().map(|(name, version)| (name.into(), version));
+        let names = self.other_names.lock();
+        let others = names.iter().filter(|name| tags.by_any_name(name));
+        listed.chain(others.filter_map(|name| Some((name.as_str().into(), tags.version(name)?)))).collect()
     }
 
     /// Whether a model is known to compute elsewhere: the server has said so, or the name does, as Ollama names

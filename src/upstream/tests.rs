@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::{FutureExt as _, StreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
@@ -19,7 +19,7 @@ use super::*;
 use crate::domain::{Credential, Lasting, Location};
 
 /// What a fake server does with the next request.
-enum Reply {
+pub(super) enum Reply {
     Say(StatusCode, &'static str),
     /// Sends the text and then nothing, with the connection open.
     Stall(&'static str),
@@ -30,15 +30,15 @@ enum Reply {
 }
 
 /// A real HTTP server on a port of its own that notes what it is asked and says `default` when its replies run out.
-struct Fake {
-    url: String,
+pub(super) struct Fake {
+    pub(super) url: String,
     asked: Arc<Mutex<Vec<(String, HeaderMap, Bytes)>>>,
     replies: Arc<Mutex<Vec<Reply>>>,
     _running: JoinSet<()>,
 }
 
 impl Fake {
-    async fn start(default: &'static str) -> Self {
+    pub(super) async fn start(default: &'static str) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -57,13 +57,13 @@ impl Fake {
     }
 
     /// Sets the replies to the next requests, first one first.
-    fn will(&self, replies: impl IntoIterator<Item = Reply>) {
+    pub(super) fn will(&self, replies: impl IntoIterator<Item = Reply>) {
         let mut replies: Vec<_> = replies.into_iter().collect();
         replies.reverse();
         *self.replies.lock() = replies;
     }
 
-    fn calls(&self) -> usize {
+    pub(super) fn calls(&self) -> usize {
         self.asked.lock().len()
     }
 
@@ -99,11 +99,11 @@ impl Reply {
     }
 }
 
-const DOWN: Reply = Reply::Say(StatusCode::SERVICE_UNAVAILABLE, "down");
+pub(super) const DOWN: Reply = Reply::Say(StatusCode::SERVICE_UNAVAILABLE, "down");
 /// Nothing listens there: the port is reserved, and never handed out.
 const NOWHERE: &str = "http://127.0.0.1:1";
 
-fn upstream(name: &str, kind: Kind, url: &str) -> Settings {
+pub(super) fn upstream(name: &str, kind: Kind, url: &str) -> Settings {
     Settings::new(name, kind, url)
 }
 
@@ -359,53 +359,4 @@ async fn lists_come_from_everyone_who_has_one() {
     let lists = fleet.send_to_each(get("/api/tags"), false).await;
     assert_eq!(lists.len(), 1);
     assert_eq!(fleet.send_to_each(get("/v1/models"), true).await.len(), 1, "local ones only");
-}
-
-#[derive(Debug, Default)]
-struct Seen(Mutex<Vec<(String, String)>>);
-
-#[async_trait]
-impl VersionSink for Seen {
-    async fn seen(&self, model: &Model, version: &Version) {
-        self.0.lock().push((model.name.to_string(), version.0.to_string()));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_watcher_reports_first_sights_and_changes() {
-    let old = r#"{"models":[{"name":"a:latest","digest":"1"},{"name":"b:8b","digest":"9"}]}"#;
-    let new = r#"{"models":[{"name":"a:latest","digest":"2"},{"name":"b:8b","digest":"9"}]}"#;
-    let fake = Fake::start(new).await;
-    fake.will([Reply::Say(StatusCode::OK, old), Reply::Say(StatusCode::OK, old), DOWN]);
-    let fleet = Fleet::new(&[upstream("l", Kind::Ollama, &fake.url)], &[]).unwrap();
-    let seen = Seen::default();
-    let mut watching = Box::pin(fleet.watch(Duration::from_secs(10), &seen));
-    while fake.calls() < 6 {
-        assert!(watching.as_mut().now_or_never().is_none());
-        tokio::task::yield_now().await;
-        tokio::time::advance(Duration::from_millis(1)).await;
-    }
-    let seen: Vec<_> = seen.0.lock().iter().map(|(name, version)| format!("{name}={version}")).collect();
-    assert_eq!(seen, ["a:latest=1", "a=1", "b:8b=9", "a:latest=2", "a=2"]);
-    assert!(fleet.health()[0].up);
-}
-
-#[tokio::test]
-async fn a_probe_sees_a_re_pull_at_once_and_others_have_no_signal() {
-    let fake = Fake::start(r#"{"models":[{"name":"a:latest","digest":"2"}]}"#).await;
-    fake.will([Reply::Say(StatusCode::OK, r#"{"models":[{"name":"a:latest","digest":"1"}]}"#)]);
-    let upstreams = [upstream("l", Kind::Ollama, &fake.url), upstream("o", Kind::OpenAi, &fake.url)];
-    let fleet = Fleet::new(&upstreams, &[]).unwrap();
-    let probe = async |upstream: &str, name: &str| {
-        let version = fleet.probe(&Model { upstream: upstream.into(), name: name.into() }).await;
-        version.map(|version| version.map(|version| version.0.to_string()))
-    };
-    assert_eq!(probe("l", "a").await.unwrap().as_deref(), Some("1"));
-    assert_eq!(probe("l", "a").await.unwrap().as_deref(), Some("2"));
-    assert_eq!(probe("l", "unknown").await.unwrap(), None);
-    assert_eq!(probe("o", "a").await.unwrap(), None);
-    assert_eq!(fake.calls(), 3);
-    fake.will([Reply::Say(StatusCode::NOT_FOUND, "no such path"), DOWN]);
-    assert_eq!(probe("l", "a").await.unwrap(), None, "a server without the list has no signal");
-    assert!(probe("l", "a").await.is_err());
 }

@@ -23,6 +23,7 @@ mod merge;
 mod ndjson;
 mod ollama;
 mod openai;
+mod own;
 mod pieces;
 mod recorder;
 mod refuse;
@@ -31,6 +32,7 @@ mod strict;
 mod turns;
 
 pub use members::{model_of, rename_model};
+pub use own::{Spoken, fingerprint, question, spoken};
 pub use recorder::Recorder;
 pub use refuse::{Refusal, refuse};
 

@@ -16,6 +16,7 @@ mod collapse;
 mod controls;
 mod embeddings;
 mod failures;
+mod freshness;
 mod golden;
 mod headers;
 mod isolation;

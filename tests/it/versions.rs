@@ -51,3 +51,46 @@ async fn a_dated_model_name_in_an_answer_is_a_version() {
     let changed = app.chat("Count").send().await;
     assert_eq!((changed.outcome(), changed.reason(), changed.said().as_str()), ("MISS", "model-changed", "new"));
 }
+
+#[tokio::test]
+async fn a_model_that_anthropic_reports_is_a_version() {
+    let upstream = FakeUpstream::anthropic()
+        .reply(Answer::text("old").model("claude-sonnet-4-20250514"))
+        .reply(Answer::text("x").model("claude-sonnet-4-20250929"))
+        .reply(Answer::text("new").model("claude-sonnet-4-20250929"));
+    let app = TestApp::with(upstream).await;
+    let ask = |prompt: &str| {
+        let messages = serde_json::json!([{ "role": "user", "content": prompt }]);
+        let body = serde_json::json!({ "model": "claude-sonnet-4", "max_tokens": 64, "messages": messages });
+        app.post("/v1/messages", body).header("anthropic-version", "2023-06-01")
+    };
+    ask("Count").send().await;
+    assert_eq!(ask("Count").send().await.outcome(), "HIT");
+    ask("Something else").send().await;
+    let changed = ask("Count").send().await;
+    assert_eq!((changed.outcome(), changed.reason()), ("MISS", "model-changed"));
+}
+
+#[tokio::test]
+async fn a_canary_is_asked_beside_all_counting() {
+    let app = TestApp::builder()
+        .upstream(FakeUpstream::openai().reply("iron"))
+        .config("[[canary]]\nupstream = \"openai\"\nmodel = \"gpt-4o\"\nprompts = [\"Which element?\"]\ndrift = 1\nlearn = 1\n")
+        .start()
+        .await;
+    let canary = loop {
+        let models = app.admin_get("/admin/v1/models").send().await.json()["models"].clone();
+        if models[0]["canary"]["asked"].is_string() {
+            break models[0]["canary"].clone();
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!((canary["state"].as_str(), canary["differing"].as_u64()), (Some("same"), Some(0)));
+    let counted = app.counted().await;
+    assert!(counted.as_object().unwrap().values().all(|count| count == 0), "{counted}");
+    assert_eq!(app.admin_get("/admin/v1/stats").send().await.json()["entries"], 0);
+    let ready = app.admin_get("/readyz").send().await.json();
+    assert_eq!(ready["parts"]["canaries"]["state"], "ready", "{ready}");
+    let metrics = app.admin_get("/metrics").send().await.text().to_owned();
+    assert!(metrics.contains("dejavu_canary_drifted{upstream=\"openai\",model=\"gpt-4o\"} 0"), "{metrics}");
+}

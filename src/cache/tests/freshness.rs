@@ -154,3 +154,47 @@ async fn a_clock_set_back_by_moments_stands_still() {
     house.clock.set(Timestamp(START.0 + 599_000));
     assert_eq!(said(&house.lookup(&question).await), ("MISS", Some("expired")));
 }
+
+#[tokio::test]
+async fn what_holds_for_the_moment_of_asking_is_neither_kept_nor_served() {
+    let house = House::open().await;
+    let now = ask("What is the weather right now?");
+    assert_eq!(said(&house.lookup(&now).await), ("BYPASS", Some("live")));
+    // Who names a lifetime knows what the answer is for; nobody else is given it.
+    let named = now.clone().with(|ask| ask.directives.ttl = Some(Duration::from_secs(60)));
+    house.answer(&named, "Rain").await;
+    assert_eq!(text(&house.hit(&named).await.entry), "Rain");
+    assert_eq!(said(&house.lookup(&now).await), ("BYPASS", Some("live")));
+    let only = now.with(|ask| ask.directives.only_if_cached = true);
+    assert_eq!(said(&house.lookup(&only).await), ("NOT-CACHED", Some("live")));
+}
+
+#[tokio::test]
+async fn a_question_of_the_present_is_kept_for_less_time() {
+    let house = House::open().await;
+    for (prompt, short, seconds) in [
+        ("Who is the president of Chile?", true, 6 * 3600),
+        ("What is the weather in Turin?", true, 600),
+        ("Who wrote Hamlet?", false, 86_400),
+    ] {
+        let question = ask(prompt);
+        let (outcome, reason) = said(&house.lookup(&question).await);
+        assert_eq!((outcome, reason == Some("short-lived")), ("MISS", short), "{prompt}: {reason:?}");
+        let entry = house.answer(&question, "an answer").await;
+        assert_eq!(entry.expires.since(entry.created), Duration::from_secs(seconds), "{prompt}");
+        let told = house.engine.explain(ask(prompt).query(), &question.directives, question.lifetimes).await;
+        assert_eq!(told.lifetime, Duration::from_secs(seconds), "{prompt}");
+        assert!(!told.timeliness.unwrap().signs.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_operator_may_leave_the_question_out_of_it() {
+    let mut settings = settings();
+    settings.freshness.by_question = None;
+    let house = House::with(settings).await;
+    let question = ask("What is the weather right now?");
+    let entry = house.answer(&question, "Rain").await;
+    assert_eq!(entry.expires.since(entry.created), Duration::from_secs(86_400));
+    house.hit(&question).await;
+}

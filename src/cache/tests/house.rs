@@ -285,6 +285,11 @@ impl FakeVersions {
         self.told.lock().insert(target.model.clone(), Version(version.into()));
     }
 
+    /// Knows of no versions any more.
+    pub(super) fn tells_nothing(&self) {
+        self.told.lock().clear();
+    }
+
     /// Holds answers back from now on; how many wait can be read.
     pub(super) fn hold(&self) -> Arc<AtomicUsize> {
         *self.gate.lock() = Some(Arc::new(tokio::sync::Semaphore::new(0)));

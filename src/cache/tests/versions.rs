@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::house::{FaultyStore, House, ask, said, settings, text};
-use crate::cache::{Followed, Lookup, Source, WhenUnsure};
+use crate::cache::{Filling, Fingerprint, Followed, Lookup, Source, WhenUnsure};
 use crate::domain::{Cause, Version};
 use crate::upstream::VersionSink;
 
@@ -77,6 +77,46 @@ async fn where_the_upstream_says_nothing_the_answers_tell() {
     assert_eq!(house.engine.models()[0].source, Source::Answers);
     house.miss(&other).await.fill(answer("gpt-4o-2024-08-06")).await.unwrap();
     assert_eq!(said(&house.lookup(&question).await), ("MISS", Some("model-changed")));
+}
+
+/// An answer with a fingerprint, or none.
+fn printed(question: &super::house::Ask, print: Option<&str>) -> Filling {
+    let mut filling = question.filling("");
+    if let Ok(recording) = &mut filling.recording {
+        recording.reported_model = Some("gpt-4o-2024-08-06".into());
+        recording.answer = serde_json::json!({ "system_fingerprint": print }).to_string().into();
+    }
+    filling
+}
+
+#[tokio::test]
+async fn a_fingerprint_is_a_version_only_where_the_operator_says_so() {
+    for (rule, after) in [(Fingerprint::Ignore, "HIT"), (Fingerprint::Version, "MISS")] {
+        let mut settings = settings();
+        settings.versions.fingerprint = rule;
+        let house = House::with(settings).await;
+        let (question, other, third) = (ask("Who wrote Hamlet?"), ask("Who wrote Faust?"), ask("Who wrote Emma?"));
+        house.miss(&question).await.fill(printed(&question, Some("fp_1"))).await.unwrap();
+        house.hit(&question).await;
+        // An answer without one says nothing about it.
+        house.miss(&third).await.fill(printed(&third, None)).await.unwrap();
+        house.hit(&question).await;
+        house.miss(&other).await.fill(printed(&other, Some("fp_2"))).await.unwrap();
+        assert_eq!(said(&house.lookup(&question).await).0, after, "{rule:?}");
+        // And one that was seen before brings its answers back.
+        let fourth = ask("Who wrote Ulysses?");
+        house.miss(&fourth).await.fill(printed(&fourth, Some("fp_1"))).await.unwrap();
+        house.hit(&question).await;
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_tells_no_version_any_more_leaves_the_last_one_in_doubt() {
+    let (house, question) = told("sha256:one").await;
+    house.answer(&question, "Shakespeare").await;
+    house.versions.tells_nothing();
+    house.clock.advance(Duration::from_secs(61));
+    assert_eq!(said(&house.lookup(&question).await), ("STALE", Some("version-unknown")));
 }
 
 #[tokio::test]

@@ -2,13 +2,15 @@
 //! them beside what cosine similarity alone would.
 //!
 //! Pairs are JSON lines with `a`, `b`, `same` and optionally `tag` (or `source`) and `similarity`; a log has one
-//! prompt a line as `prompt`, `text` or `question`, optionally with a `class` (or `intent`).
+//! prompt a line as `prompt`, `text` or `question`, optionally with a `class` (or `intent`). With `--timeliness` the file
+//! holds questions labelled by how soon their answers may be others.
 
 mod pairs;
 mod plot;
 mod replay;
 mod rows;
 mod show;
+mod timeliness;
 mod vectors;
 
 use std::path::PathBuf;
@@ -38,6 +40,12 @@ pub struct Arguments {
     /// Write the curves as an SVG picture.
     #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,
+    /// The file holds questions labelled by how time-bound they are: show how well that is told.
+    #[arg(long)]
+    pub timeliness: bool,
+    /// With `--timeliness`: learn from the file, and write the weights instead of a report.
+    #[arg(long, value_name = "FILE", requires = "timeliness")]
+    pub weights: Option<PathBuf>,
     /// The embedding model, by name or folder.
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
@@ -83,6 +91,9 @@ fn points(floor: f32) -> Vec<Point> {
 /// # Errors
 /// When the file cannot be read, the embedder is not to be had, or the picture cannot be written.
 pub async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.timeliness {
+        return timeliness::run(arguments).await;
+    }
     let input = rows::read(&arguments.file, arguments.limit)?;
     let floor = arguments.min_similarity.unwrap_or(judge::Settings::default().min_similarity);
     match input {

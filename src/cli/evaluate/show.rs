@@ -92,7 +92,7 @@ fn latency(of: &str, latency: Latency) {
     println!("\ndecision alone, {of}: p50 {:.0} us, p99 {:.0} us", latency.p50, latency.p99);
 }
 
-fn table(header: &[&str]) -> Table {
+pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_header(header);
     for column in table.column_iter_mut().skip(1) {

@@ -85,7 +85,8 @@ async fn about(
 }
 
 fn view(surface: Surface, explanation: &Explanation) -> Value {
-    let Explanation { outcome, served, reason, id, asked, read, write, semantic, lifetime, candidates } = explanation;
+    let Explanation { outcome, served, reason, id, asked, read, write, semantic, lifetime, timeliness, candidates } =
+        explanation;
     let allowed = |rule: &Result<(), Cause>| rule.map_or_else(|cause| cause.as_str(), |()| "yes");
     let similarity = match served {
         Some((_, Match::Semantic(similarity))) => Some(similarity),
@@ -106,6 +107,9 @@ fn view(surface: Surface, explanation: &Explanation) -> Value {
         "may_write": allowed(write),
         "may_match_by_meaning": allowed(semantic),
         "ttl_s": lifetime.as_secs(),
+        "timeliness": timeliness.as_ref().map(|found| {
+            json!({ "class": found.timeliness.as_str(), "odds": found.odds, "signs": found.signs })
+        }),
         "candidates": candidates.iter().map(|candidate| considered(candidate, served.as_ref())).collect::<Vec<_>>(),
     })
 }

@@ -10,12 +10,19 @@ use serde_json::{Value, json};
 
 use super::super::Shared;
 use super::{Fault, Told};
-use crate::cache::Epoch;
+use crate::cache::{Canary, Epoch};
 use crate::domain::{Model, Timestamp};
 
 /// `GET /admin/v1/models`.
 pub(in crate::serve) async fn list(State(shared): State<Shared>) -> Json<Value> {
-    let models: Vec<Value> = shared.load().engine.models().iter().map(view).collect();
+    let parts = shared.load();
+    let canaries = parts.engine.canaries();
+    let mut models: Vec<Value> = Vec::new();
+    for epoch in parts.engine.models() {
+        let mut model = view(&epoch);
+        model["canary"] = json!(canaries.iter().find(|canary| canary.model == epoch.model).map(watched));
+        models.push(model);
+    }
     Json(json!({ "models": models }))
 }
 
@@ -31,6 +38,19 @@ fn view(epoch: &Epoch) -> Value {
         "earlier": earlier,
         "seen": seen.map(Timestamp::rfc3339),
         "changed": changed.map(Timestamp::rfc3339),
+    })
+}
+
+/// How a model stands to the answers it used to give.
+fn watched(canary: &Canary) -> Value {
+    let Canary { state, differing, learned, asked, drifted, rounds, .. } = canary;
+    json!({
+        "state": state,
+        "differing": differing,
+        "rounds_learned": learned,
+        "asked": asked.map(Timestamp::rfc3339),
+        "drifted": drifted.map(Timestamp::rfc3339),
+        "rounds": rounds,
     })
 }
 

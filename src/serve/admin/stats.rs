@@ -7,6 +7,8 @@ use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 use super::super::{Parts, Shared};
+use crate::cache::CanaryState;
+use crate::domain::Model;
 use crate::telemetry::Gauge;
 use crate::upstream::UpstreamHealth;
 
@@ -45,6 +47,16 @@ fn gauges(parts: &Parts) -> Vec<Gauge> {
         plain("vectors", "Vectors that a search can find", census.index.vectors as f64),
         plain("embedder_up", "Whether there is an embedder", f64::from(u8::from(census.embedder))),
     ];
+    for canary in parts.engine.canaries() {
+        let Model { upstream, name } = &canary.model;
+        let labels = || vec![("upstream".to_owned(), upstream.to_string()), ("model".to_owned(), name.to_string())];
+        let mut add = |name, help, value| gauges.push(Gauge { name, help, labels: labels(), value });
+        let drifted = canary.state == CanaryState::Drifted;
+        add("canary_drifted", "Whether a watched model answers as never before", f64::from(u8::from(drifted)));
+        add("canary_differing", "How many of the last answers were never given before", canary.differing as f64);
+        add("canary_rounds_drifted", "Rounds that showed drift", canary.rounds.drifted as f64);
+        add("canary_rounds_silent", "Rounds without an answer", canary.rounds.silent as f64);
+    }
     for upstream in parts.upstreams.health() {
         let mut add = |name, help, value| {
             gauges.push(Gauge { name, help, labels: vec![("upstream".to_owned(), upstream.name.clone())], value });
