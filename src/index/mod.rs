@@ -27,10 +27,10 @@ pub struct Neighbour {
 
 /// Nearest-neighbour search over partitions that never see each other.
 pub trait VectorIndex: Send + Sync + std::fmt::Debug {
-    /// Adds a vector, or replaces the one of the same id.
+    /// Adds a vector, or replaces the one of the same id in this scope; one id may be in several scopes.
     fn insert(&self, scope: Scope, id: EntryId, vector: Vector);
 
-    /// Takes a vector out; nothing happens if it is not there. When this returns, no search finds it.
+    /// Takes a vector out of a scope; nothing happens if it is not there. When this returns, no search there finds it.
     fn remove(&self, scope: Scope, id: EntryId);
 
     /// The `count` nearest, most similar first, exactly re-scored; ties by id.

@@ -1,4 +1,4 @@
-//! All partitions: which entry is in which, made with its first vector and gone with its last.
+//! All partitions, each made with its first vector and gone with its last.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -30,8 +30,8 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct Partitions {
     partitions: RwLock<HashMap<Scope, Arc<Partition>>>,
-    /// Where each vector is. Holding this lock is the right to change anything: changes happen one at a time.
-    homes: Mutex<HashMap<EntryId, Scope>>,
+    /// Holding this lock is the right to change anything: changes happen one at a time.
+    changing: Mutex<()>,
     settings: Settings,
     /// Started for the first partition that outgrows scanning; `None` inside when it could not be.
     gardener: OnceLock<Option<Gardener>>,
@@ -41,7 +41,7 @@ impl Partitions {
     /// An empty index.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { partitions: RwLock::default(), homes: Mutex::default(), settings, gardener: OnceLock::new() }
+        Self { partitions: RwLock::default(), changing: Mutex::default(), settings, gardener: OnceLock::new() }
     }
 
     /// Returns when no graph is being built or checked: for benches and tests.
@@ -73,7 +73,7 @@ impl Partitions {
         self.find(scope).unwrap_or_else(|| Arc::clone(self.partitions.write().entry(scope).or_insert_with(make)))
     }
 
-    /// Takes a vector out of a scope, and the scope away with its last vector. For the holder of `homes`.
+    /// Takes a vector out of a scope, and the scope away with its last vector. For the holder of `changing`.
     fn evict(&self, scope: Scope, id: EntryId) {
         let Some(partition) = self.find(scope) else { return };
         if partition.remove(id) == 0 {
@@ -86,19 +86,11 @@ impl Partitions {
 
 impl VectorIndex for Partitions {
     fn insert(&self, scope: Scope, id: EntryId, vector: Vector) {
-        let mut homes = self.homes.lock();
-        if let Some(former) = homes.get(&id).copied().filter(|former| *former != scope) {
-            self.evict(former, id);
-            homes.remove(&id);
-        }
+        let _changing = self.changing.lock();
         let partition = self.find_or_make(scope, vector.dimension());
         match partition.insert(id, &vector, self.settings.scan_up_to) {
-            Ok(needs_tending) => {
-                homes.insert(id, scope);
-                if needs_tending {
-                    self.tend(&partition);
-                }
-            }
+            Ok(true) => self.tend(&partition),
+            Ok(false) => {}
             Err(ForeignDimension { expected }) => {
                 let found = vector.dimension();
                 tracing::warn!(entry = %id, expected, found, "vector not indexed: its scope holds another dimension");
@@ -107,11 +99,8 @@ impl VectorIndex for Partitions {
     }
 
     fn remove(&self, scope: Scope, id: EntryId) {
-        let mut homes = self.homes.lock();
-        if homes.get(&id) == Some(&scope) {
-            homes.remove(&id);
-            self.evict(scope, id);
-        }
+        let _changing = self.changing.lock();
+        self.evict(scope, id);
     }
 
     fn search(&self, scope: Scope, vector: &Vector, count: usize) -> Vec<Neighbour> {
@@ -120,8 +109,7 @@ impl VectorIndex for Partitions {
 
     fn census(&self) -> Census {
         let partitions: Vec<_> = self.partitions.read().values().map(Arc::clone).collect();
-        let homes = self.homes.lock().capacity() * (size_of::<(EntryId, Scope)>() + 1);
-        let mut census = Census { bytes: homes, partitions: partitions.len(), ..Census::default() };
+        let mut census = Census { partitions: partitions.len(), ..Census::default() };
         for partition in partitions {
             let state = partition.state.read();
             census.vectors += state.matrix.len();
@@ -162,15 +150,19 @@ mod tests {
     }
 
     #[test]
-    fn replacing_moves_within_a_scope_and_between_scopes() {
+    fn a_vector_is_replaced_within_a_scope_and_may_be_in_several() {
         let index = Partitions::new(Settings::default());
         index.insert(scope("a"), A, vector(&[1.0, 0.0]));
         index.insert(scope("a"), A, vector(&[0.0, 1.0]));
         let hits = index.search(scope("a"), &vector(&[0.0, 1.0]), 8);
         assert_eq!(hits, [Neighbour { id: A, similarity: 1.0 }]);
         index.insert(scope("b"), A, vector(&[0.0, 1.0]));
-        assert_eq!(found(&index, scope("a"), &[0.0, 1.0]), []);
-        assert_eq!(found(&index, scope("b"), &[0.0, 1.0]), [A]);
+        assert_eq!(
+            (found(&index, scope("a"), &[0.0, 1.0]), found(&index, scope("b"), &[0.0, 1.0])),
+            (vec![A], vec![A])
+        );
+        index.remove(scope("a"), A);
+        assert_eq!((found(&index, scope("a"), &[0.0, 1.0]), found(&index, scope("b"), &[0.0, 1.0])), (vec![], vec![A]));
         assert_eq!((index.census().vectors, index.census().partitions), (1, 1));
     }
 
