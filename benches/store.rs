@@ -41,7 +41,8 @@ fn entry(n: u64) -> Entry {
         expires: Timestamp(1_700_086_400_000),
         placement: Some(Placement {
             scope: Scope(Digest::of(b"scope")),
-            embedded: Some(Embedded { vector, space: SpaceId("space".into()), unseen: None }),
+            wider: None,
+            embedded: Some(Embedded { vector, space: SpaceId("space".into()), unseen: None, earlier: Vec::new() }),
         }),
         took: Duration::from_millis(900),
         recording: Recording {

@@ -13,6 +13,7 @@
 
 mod dump;
 mod v0001_first_format;
+mod v0002_conversations;
 
 use std::fmt;
 
@@ -67,7 +68,10 @@ pub struct Step {
 }
 
 /// All steps, oldest first.
-pub const STEPS: &[Step] = &[Step { number: 1, title: "the first format", up: v0001_first_format::up }];
+pub const STEPS: &[Step] = &[
+    Step { number: 1, title: "the first format", up: v0001_first_format::up },
+    Step { number: 2, title: "what of a conversation must be the same", up: v0002_conversations::up },
+];
 
 /// The format that the last step leads to.
 pub const NEWEST: u32 = STEPS[STEPS.len() - 1].number;

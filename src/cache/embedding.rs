@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
+use futures_util::future::{try_join, try_join_all};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
-use crate::domain::{Cause, Embedded};
+use crate::domain::{Cause, Embedded, Seen};
 use crate::embed::{EmbedError, Embedder};
 
 type Pending = OnceCell<Result<Embedded, Cause>>;
@@ -52,6 +53,16 @@ impl Embeddings {
         embedded
     }
 
+    /// The prompt as the embedder sees it, and with it the questions asked before it.
+    ///
+    /// # Errors
+    /// Why there is no embedding of one of them.
+    pub(super) async fn embed_all(&self, prompt: &Arc<str>, earlier: &[Arc<str>]) -> Result<Embedded, Cause> {
+        let last = self.embed(prompt);
+        let (last, earlier) = try_join(last, try_join_all(earlier.iter().map(|text| self.embed(text)))).await?;
+        Ok(together(last, earlier))
+    }
+
     fn pending(&self, prompt: &Arc<str>) -> Arc<Pending> {
         let mut all = self.pending.lock();
         if let Some(cell) = all.get(prompt).and_then(Weak::upgrade) {
@@ -67,10 +78,21 @@ impl Embeddings {
     }
 }
 
+/// A prompt's embedding with those of the questions asked before it. An embedder exchanged in between leaves those of
+/// another space without a use, so they are dropped.
+pub(super) fn together(last: Embedded, earlier: Vec<Embedded>) -> Embedded {
+    let same = earlier.iter().all(|seen| seen.space == last.space);
+    let seen = |Embedded { vector, unseen, .. }| Seen { vector, unseen };
+    let earlier = earlier.into_iter().filter(|_| same).map(seen).collect();
+    Embedded { earlier, ..last }
+}
+
 pub(super) async fn ask(embedder: &dyn Embedder, prompt: &str) -> Result<Embedded, Cause> {
     let space = &embedder.space().id;
     match embedder.embed(prompt).await {
-        Ok(seen) => Ok(Embedded { vector: seen.vector, space: space.clone(), unseen: seen.unseen }),
+        Ok(seen) => {
+            Ok(Embedded { vector: seen.vector, space: space.clone(), unseen: seen.unseen, earlier: Vec::new() })
+        }
         Err(EmbedError::Busy) => Err(Cause::EmbedBusy),
         Err(EmbedError::Timeout) => Err(Cause::EmbedTimeout),
         Err(EmbedError::Fault(fault)) => {

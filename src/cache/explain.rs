@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::conversation;
 use super::engine::{Engine, Versioned};
 use super::lookup::{Admitted, Asking, admitted};
 use super::search::Reading;
 use super::settings::WhenUnsure;
 use crate::domain::{Cause, Directives, Entry, EntryId, Lifetimes, Match, Outcome, Query, Reason, Target, Version};
+use crate::policy::context::{Context, History};
 use crate::policy::freshness::{lifetime, time_bound};
 use crate::policy::judge::Finding;
 use crate::policy::timeliness;
@@ -36,6 +38,8 @@ pub struct Explanation {
     pub lifetime: Duration,
     /// How time-bound the question was found to be, where that is looked at and there is text.
     pub timeliness: Option<timeliness::Finding>,
+    /// The rule for earlier messages, and what counts of them; `None` where there are none.
+    pub history: Option<(Context, History)>,
     /// Near prompts, most similar first.
     pub candidates: Vec<Considered>,
 }
@@ -71,6 +75,8 @@ impl Engine {
             semantic: Ok(()),
             lifetime: lifetime(directives, lifetimes.ttl, class, rules),
             timeliness: text.map(|prompt| timeliness::find(&prompt.0)),
+            history: (!query.asked.history.is_empty())
+                .then(|| (settings.context, conversation::history(&query, settings.context))),
             candidates: Vec::new(),
         };
         match admitted(&query, directives, &settings) {

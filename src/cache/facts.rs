@@ -31,8 +31,8 @@ pub(super) struct Facts {
     pub cost: u64,
     /// The model name the answer reported.
     pub reported: Option<Arc<str>>,
-    /// Its index partition, if it is in the index.
-    pub partition: Option<Scope>,
+    /// Its index partitions; none where it is not in the index.
+    pub partitions: Box<[Scope]>,
     /// Whether it may be found by meaning.
     placed: bool,
     /// The space its prompt is embedded in.
@@ -66,7 +66,7 @@ impl Facts {
             bytes: entry.weight(),
             cost: u64::try_from(entry.took.as_millis()).unwrap_or(u64::MAX),
             reported: who.reported.as_ref().map(|name| names.one(name)),
-            partition: entry.placement.as_ref().and_then(Placement::partition),
+            partitions: entry.placement.as_ref().map(Placement::partitions).unwrap_or_default().into(),
             placed: entry.placement.is_some(),
             space: entry
                 .placement

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::conversation::{history, wider};
 use super::evict::make_room;
 use super::settings::Fingerprint;
 use super::ticket::{Due, Embedding, Ticket};
-use crate::domain::{Answerer, Cause, Entry, Finish, Head, Model, Placement, Recording, Scope, Target, Version};
+use crate::domain::{Answerer, Cause, Entry, Finish, Head, Model, Placement, Recording, Scope, Target, Version, Wider};
 use crate::policy::retain::retain;
 use crate::wire;
 
@@ -125,7 +126,11 @@ impl Due {
         let query = &self.query;
         let prompt = query.asked.prompt.as_ref().map(|prompt| prompt.0.clone());
         let placement = match &prompt {
-            Some(prompt) if by_meaning => self.placement(query.scope(secret, &target.model, &version), prompt).await,
+            Some(prompt) if by_meaning => {
+                let history = history(query, self.settings.context);
+                let wider = wider(query, history, secret, &target.model, &version);
+                self.placement(query.scope(secret, &target.model, &version), wider, prompt).await
+            }
             _ => None,
         };
         let created = self.engine.now();
@@ -149,14 +154,17 @@ impl Due {
         }
     }
 
-    async fn placement(&self, scope: Scope, prompt: &Arc<str>) -> Option<Placement> {
+    async fn placement(&self, scope: Scope, wider: Option<Wider>, prompt: &Arc<str>) -> Option<Placement> {
         let embedded = match &self.embedding {
             Embedding::Never => return None,
             Embedding::Done(embedded) => Some(embedded.clone()),
             Embedding::Failed => None,
-            Embedding::Due => self.engine.embeddings.embed(prompt).await.ok(),
+            Embedding::Due => {
+                let earlier = wider.as_ref().map_or(&[][..], |wider| &wider.questions);
+                self.engine.embeddings.embed_all(prompt, earlier).await.ok()
+            }
         };
-        Some(Placement { scope, embedded })
+        Some(Placement { scope, wider, embedded })
     }
 
     async fn keep(&self, entry: Arc<Entry>) -> Result<Arc<Entry>, Cause> {

@@ -9,6 +9,7 @@ mod admin;
 mod canaries;
 mod canary;
 mod catalog;
+mod conversation;
 mod embedding;
 mod engine;
 mod epochs;

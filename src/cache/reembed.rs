@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::embedding::ask;
+use super::embedding::{ask, together};
 use super::engine::Engine;
 use super::facts::Facts;
-use crate::domain::{Cause, Entry, Placement};
+use crate::domain::{Cause, Embedded, Entry, Placement, Wider};
 use crate::embed::Embedder;
 use crate::store::StoreError;
 
@@ -62,11 +62,11 @@ impl Engine {
     async fn embed_one(&self, facts: &Arc<Facts>, embedder: &dyn Embedder) -> Result<(), StoreError> {
         let Some(entry) = self.shelf.read(facts.id).await? else { return Ok(()) };
         let Some(placement) = &entry.placement else { return Ok(()) };
-        let embedded = match patiently(embedder, &entry.prompt).await {
+        let embedded = match embed_whole(embedder, &entry.prompt, placement.wider.as_ref()).await {
             Ok(embedded) => embedded,
             Err(cause) => return Err(StoreError::Engine(cause.as_str().to_owned())),
         };
-        let placement = Some(Placement { scope: placement.scope, embedded: Some(embedded) });
+        let placement = Some(Placement { embedded: Some(embedded), ..placement.clone() });
         let changing = self.shelf.change().await;
         // It may have been replaced or purged meanwhile.
         if facts.is_gone() {
@@ -93,8 +93,17 @@ impl Engine {
     }
 }
 
+async fn embed_whole(embedder: &dyn Embedder, prompt: &str, wider: Option<&Wider>) -> Result<Embedded, Cause> {
+    let last = patiently(embedder, prompt).await?;
+    let mut earlier = Vec::new();
+    for question in wider.iter().flat_map(|wider| &wider.questions) {
+        earlier.push(patiently(embedder, question).await?);
+    }
+    Ok(together(last, earlier))
+}
+
 /// Requests go first: while the embedder is busy with them, this waits.
-async fn patiently(embedder: &dyn Embedder, prompt: &str) -> Result<crate::domain::Embedded, Cause> {
+async fn patiently(embedder: &dyn Embedder, prompt: &str) -> Result<Embedded, Cause> {
     const TRIES: u32 = 8;
     let mut pause = Duration::from_millis(50);
     for _ in 0..TRIES {

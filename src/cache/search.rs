@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Hit;
+use super::conversation::Conversation;
 use super::facts::Facts;
 use super::hot::Kept;
 use super::lookup::Asking;
@@ -51,24 +52,42 @@ pub(super) struct Near {
 impl Asking<'_> {
     /// Finds near prompts that this caller may be given, and judges which of them asks the same.
     pub(super) async fn consider(&self, prompt: &Arc<str>) -> Found {
-        let embedded = match self.engine.embeddings.embed(prompt).await {
+        let conversation = Conversation::of(self);
+        let earlier = conversation.wider.as_ref().map_or(&[][..], |wider| &wider.questions);
+        let embedded = match self.engine.embeddings.embed_all(prompt, earlier).await {
             Ok(embedded) => embedded,
             Err(cause) => return Found { reason: Some(cause.into()), ..Found::default() },
         };
-        let scope = self.query.scope(&self.engine.secret, &self.target.model, &self.version);
-        let partition = scope.partition(&embedded.space, embedded.unseen);
-        let neighbours = self.engine.shelf.index().search(partition, &embedded.vector, self.settings.candidates);
+        let neighbours = self.neighbours(&conversation, &embedded);
         let mut reason = None;
         let mut near = Vec::with_capacity(neighbours.len());
-        for neighbour in neighbours {
+        for (partition, neighbour) in neighbours {
             match self.near(partition, neighbour).await {
                 Ok(found) => near.extend(found),
                 Err(cause) => reason = Some(cause.into()),
             }
         }
-        let (chosen, judged) = self.judge(prompt, &mut near);
-        let reason = if chosen.is_some() { None } else { judged.or(reason) };
+        let against = |near: &Near| conversation.against(&embedded, near, self);
+        let (chosen, judged) = self.judge(prompt, &mut near, against);
+        let reason = if chosen.is_some() { None } else { judged.or(reason).or(conversation.reason()) };
         Found { embedded: Some(embedded), near, chosen, reason }
+    }
+
+    /// The nearest of all scopes this conversation may look in, each with the partition it was found in.
+    fn neighbours(&self, conversation: &Conversation, at: &Embedded) -> Vec<(Scope, Neighbour)> {
+        let (index, most) = (self.engine.shelf.index(), self.settings.candidates);
+        let mut found: Vec<(Scope, Neighbour)> = Vec::new();
+        for scope in conversation.scopes() {
+            let partition = scope.partition(&at.space, at.unseen);
+            for neighbour in index.search(partition, &at.vector, most) {
+                if found.iter().all(|(_, known)| known.id != neighbour.id) {
+                    found.push((partition, neighbour));
+                }
+            }
+        }
+        found.sort_by(|(_, a), (_, b)| b.similarity.total_cmp(&a.similarity));
+        found.truncate(most);
+        found
     }
 
     async fn near(&self, partition: Scope, neighbour: Neighbour) -> Result<Option<Near>, Cause> {
@@ -95,8 +114,14 @@ impl Asking<'_> {
         Ok(Some(Near { entry, similarity, against, finding: None, reading }))
     }
 
-    /// Judges those that this caller may be given; the chosen one's place, or the reason against the nearest.
-    fn judge(&self, prompt: &str, near: &mut [Near]) -> (Option<usize>, Option<Reason>) {
+    /// Judges those that this caller may be given, last of all by what else speaks `against` one; the chosen one's
+    /// place, or the reason against the nearest.
+    fn judge(
+        &self,
+        prompt: &str,
+        near: &mut [Near],
+        against: impl Fn(&Near) -> Option<Reason>,
+    ) -> (Option<usize>, Option<Reason>) {
         let fit: Vec<usize> = (0..near.len()).filter(|place| near[*place].against.is_none()).collect();
         let candidates: Vec<_> = fit
             .iter()
@@ -104,12 +129,14 @@ impl Asking<'_> {
             .collect();
         let judgement = judge(prompt, &candidates, self.directives.min_similarity, &self.settings.judge);
         for (place, finding) in fit.iter().zip(judgement.findings) {
-            near[*place].against = finding.against;
+            near[*place].against = finding.against.or_else(|| against(&near[*place]));
             near[*place].finding = Some(finding);
         }
-        let unfit = near.iter().find(|near| matches!(near.reading, Reading::Unfit(..)));
-        let reason = judgement.reason.or(unfit.and_then(|near| near.against));
-        (judgement.chosen.and_then(|chosen| fit.get(chosen).copied()), reason)
+        if let Some(chosen) = fit.iter().find(|place| near[**place].against.is_none()) {
+            return (Some(*chosen), None);
+        }
+        let unfit = near.iter().position(|near| matches!(near.reading, Reading::Unfit(..)));
+        (None, fit.first().or(unfit.as_ref()).and_then(|place| near[*place].against))
     }
 
     /// Whether this caller may be given this entry now.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Lasting, Mode, Size};
+use crate::policy::context::Context;
 use crate::policy::{admit, freshness, judge, retain};
 
 /// The engine's options, and those of the decisions it asks for.
@@ -27,6 +28,8 @@ pub struct Settings {
     pub refresh_ahead: f32,
     /// How many near prompts are judged.
     pub candidates: usize,
+    /// How much of a conversation must be the same before its last question is compared by meaning.
+    pub context: Context,
     /// How much of an answer under way is held for clients that join late. What is not streamed is held back for up to
     /// 16 MiB before its own client reads it, so this is not to be less.
     pub hold: Size,
@@ -55,6 +58,7 @@ impl Default for Settings {
             jitter: 0.05,
             refresh_ahead: 0.0,
             candidates: 8,
+            context: Context::default(),
             hold: Size::mib(16),
             patience: Lasting::seconds(10),
             versions: Versions::default(),

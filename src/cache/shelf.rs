@@ -123,14 +123,15 @@ impl Shelf {
     }
 
     fn take_from_index(&self, facts: &Facts) {
-        if let Some(partition) = facts.partition {
-            self.index.remove(partition, facts.id);
+        for partition in &facts.partitions {
+            self.index.remove(*partition, facts.id);
         }
     }
 
     fn add_to_index(&self, entry: &Entry) {
         let Some(placement) = &entry.placement else { return };
-        if let (Some(partition), Some(at)) = (placement.partition(), &placement.embedded) {
+        let Some(at) = &placement.embedded else { return };
+        for partition in placement.partitions() {
             self.index.insert(partition, entry.id(), at.vector.clone());
         }
     }
@@ -145,7 +146,7 @@ impl Changing<'_> {
         let Self(shelf, _) = self;
         shelf.store.put(&entry).await?;
         let (facts, old) = shelf.catalog.replace(&entry, shelf.age());
-        if let Some(old) = old.filter(|old| old.partition != facts.partition) {
+        if let Some(old) = old.filter(|old| old.partitions != facts.partitions) {
             shelf.take_from_index(&old);
         }
         shelf.add_to_index(&entry);

@@ -176,6 +176,7 @@ impl Config {
             refresh_ahead: self.cache.refresh_ahead,
             hold: self.cache.hold,
             candidates: self.semantic.candidates,
+            context: self.semantic.context,
             patience: self.cache.patience,
             versions: self.versions.doubt(),
             admit: self.cache.admit(),

@@ -10,6 +10,7 @@ use crate::cache::{self, Fingerprint, WhenUnsure};
 use crate::domain::{Lasting, Mode, Size};
 use crate::embed::{self, Precision};
 use crate::index;
+use crate::policy::context::Context;
 use crate::policy::freshness::ByQuestion;
 use crate::policy::{admit, freshness, judge, retain};
 use crate::upstream::VersionSettings;
@@ -119,6 +120,7 @@ pub struct Semantic {
     pub offline: bool,
     pub min_similarity: f32,
     pub candidates: usize,
+    pub context: Context,
     pub scan_up_to: usize,
 }
 
@@ -140,6 +142,7 @@ impl Default for Semantic {
             offline,
             min_similarity,
             candidates: cache::Settings::default().candidates,
+            context: cache::Settings::default().context,
             scan_up_to: index::Settings::default().scan_up_to,
         }
     }

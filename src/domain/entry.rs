@@ -67,8 +67,20 @@ impl<'de> Deserialize<'de> for EntryId {
 pub struct Placement {
     /// What a request must share with it before the two are compared by meaning.
     pub scope: Scope,
+    /// Where it can be found besides, if not the whole of its history must be equal.
+    pub wider: Option<Wider>,
     /// The prompt as an embedder saw it; `None` until one has.
     pub embedded: Option<Embedded>,
+}
+
+/// Where an entry can be found by requests whose history is not equal in whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wider {
+    /// What such a request must share with it. The rule of comparison is part of it, so that requests and entries
+    /// of two rules never meet.
+    pub scope: Scope,
+    /// Earlier questions, first one first, that must mean the same.
+    pub questions: Vec<Arc<str>>,
 }
 
 /// A prompt's place in one embedder's space.
@@ -80,13 +92,26 @@ pub struct Embedded {
     pub space: SpaceId,
     /// Digest of the text beyond the embedder's window; `None` when all was seen.
     pub unseen: Option<Digest>,
+    /// The same of each of [`Wider::questions`].
+    pub earlier: Vec<Seen>,
+}
+
+/// One earlier question as an embedder saw it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// Its vector.
+    pub vector: Vector,
+    /// Digest of the text beyond the embedder's window; `None` when all was seen.
+    pub unseen: Option<Digest>,
 }
 
 impl Placement {
-    /// The index partition it is searched in; `None` until it is embedded.
+    /// The index partitions it is searched in; none until it is embedded.
     #[must_use]
-    pub fn partition(&self) -> Option<Scope> {
-        self.embedded.as_ref().map(|at| self.scope.partition(&at.space, at.unseen))
+    pub fn partitions(&self) -> Vec<Scope> {
+        let Some(at) = &self.embedded else { return Vec::new() };
+        let scopes = std::iter::once(self.scope).chain(self.wider.as_ref().map(|wider| wider.scope));
+        scopes.map(|scope| scope.partition(&at.space, at.unseen)).collect()
     }
 }
 
@@ -130,13 +155,15 @@ impl Entry {
         self.recording.surface
     }
 
-    /// Approximate size in memory and on disk, in bytes: key, prompt, vector and answer.
+    /// Approximate size in memory and on disk, in bytes: key, prompt, vectors, earlier questions and answer.
     #[must_use]
     pub fn weight(&self) -> u64 {
         const FIXED: usize = 512;
-        let vector = self.placement.as_ref().and_then(|at| at.embedded.as_ref());
-        let vector = vector.map_or(0, |at| at.vector.dimension() * size_of::<f32>());
-        (FIXED + self.prompt.len() + vector + self.recording.answer.len()) as u64
+        let embedded = self.placement.as_ref().and_then(|at| at.embedded.as_ref());
+        let vectors = embedded.map_or(0, |at| (1 + at.earlier.len()) * at.vector.dimension() * size_of::<f32>());
+        let wider = self.placement.as_ref().and_then(|at| at.wider.as_ref());
+        let questions: usize = wider.map_or(0, |wider| wider.questions.iter().map(|text| text.len()).sum());
+        (FIXED + self.prompt.len() + vectors + questions + self.recording.answer.len()) as u64
     }
 }
 

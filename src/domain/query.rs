@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Digest, Key, Location, Model, Namespace, Scope, Secret, Surface, TenantId, Version};
+use super::{Digest, FieldHasher, Key, Location, Model, Namespace, Scope, Secret, Surface, TenantId, Version};
 
 /// How an answer is to look on the wire. Shapes the bytes, never the answer, so it is in no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,8 +22,32 @@ pub struct Prompt(pub Arc<str>);
 pub struct Turn {
     /// The whole message, role and unknown fields included.
     pub digest: Digest,
+    /// Who says what in it.
+    pub speech: Speech,
+}
+
+/// What a message before the last is, for comparing conversations.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Speech {
+    /// Plain text by a user.
+    Question(Arc<str>),
+    /// Plain text by the model, of so many characters.
+    Answer(u64),
+    /// What whoever runs the app tells the model: a system or developer message.
+    Instruction,
+    /// Anything else: attachments, calls of tools and their results, roles unknown here.
+    Other,
+}
+
+impl Turn {
     /// Its text, if a user wrote it and it is plain text.
-    pub user_text: Option<Arc<str>>,
+    #[must_use]
+    pub fn user_text(&self) -> Option<&Arc<str>> {
+        match &self.speech {
+            Speech::Question(text) => Some(text),
+            Speech::Answer(_) | Speech::Instruction | Speech::Other => None,
+        }
+    }
 }
 
 /// Facts about a request that admission decides on.
@@ -103,11 +127,22 @@ impl Query {
     /// What an entry must equal before its prompt is compared by meaning.
     #[must_use]
     pub fn scope(&self, secret: &Secret, model: &Model, version: &Version) -> Scope {
+        let hasher = self.ground(secret.hasher("scope"), model, version);
+        Scope(hasher.list(self.asked.history.iter().map(|turn| turn.digest.0.as_slice())).digest())
+    }
+
+    /// The same where not the whole history counts but only `shared`, the digest of what of it must be equal.
+    #[must_use]
+    pub fn wider_scope(&self, secret: &Secret, model: &Model, version: &Version, shared: &Digest) -> Scope {
+        Scope(self.ground(secret.hasher("wider scope"), model, version).field(&shared.0).digest())
+    }
+
+    /// Everything but history and last message.
+    fn ground(&self, hasher: FieldHasher, model: &Model, version: &Version) -> FieldHasher {
         // Destructured without `..`: a new field does not compile until someone says whether it is identity.
         let Self { asked, tenant, namespace, headers, targets: _ } = self;
-        let Asked { surface, model: _, shape: _, frame, history, prompt: _, last: _, traits: _ } = &**asked;
-        let hasher = secret
-            .hasher("scope")
+        let Asked { surface, model: _, shape: _, frame, history: _, prompt: _, last: _, traits: _ } = &**asked;
+        hasher
             .field(tenant.0.as_bytes())
             .field(namespace.0.as_bytes())
             .field(surface.as_str().as_bytes())
@@ -116,7 +151,5 @@ impl Query {
             .field(version.0.as_bytes())
             .field(&headers.0)
             .field(&frame.0)
-            .list(history.iter().map(|turn| turn.digest.0.as_slice()));
-        Scope(hasher.digest())
     }
 }

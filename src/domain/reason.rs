@@ -112,6 +112,10 @@ causes! {
         BelowThreshold => "below-threshold",
         /// A candidate was near, but its language has no lexicon, so more similarity is required.
         NoLexicon => "no-lexicon",
+        /// The question leans on what was said before it, so its whole history had to be equal.
+        FollowUp => "follow-up",
+        /// A candidate was near, but an earlier question of its conversation is another.
+        History => "history",
         /// The model's version changed since this was answered.
         ModelChanged => "model-changed",
         /// Which version of the model answers cannot be told now.

@@ -6,9 +6,11 @@
 
 pub mod admit;
 mod compare;
+pub mod context;
 pub mod freshness;
 pub mod guard;
 pub mod judge;
+pub mod leaning;
 mod lexicon;
 mod reading;
 pub mod retain;

@@ -1,12 +1,14 @@
 //! What stands around a record on the disk: a format number, lengths and a checksum, and compression where it pays.
 //!
-//! The byte layout is format 1, described in `migrations/src/v0001_first_format.rs`.
+//! The byte layout is described in `migrations/src/v0001_first_format.rs`; format 2 differs in its payload alone.
 
 use crate::domain::EntryId;
 
 const MAGIC: [u8; 4] = *b"DJV\0";
-/// The record format this program writes and reads.
-const FORMAT: u16 = 1;
+/// The record format this program writes.
+const FORMAT: u16 = 2;
+/// The oldest it reads.
+const OLDEST: u16 = 1;
 /// Bytes before the payload.
 const HEAD: usize = 32;
 const CHECKED_HEAD: usize = 16;
@@ -59,7 +61,8 @@ pub(super) fn seal(id: EntryId, payload: &[u8]) -> Result<Vec<u8>, Damage> {
 pub(super) fn unseal(id: EntryId, record: &[u8]) -> Result<Vec<u8>, Damage> {
     let (head, stored) = record.split_at_checked(HEAD).ok_or(Damage::Length)?;
     let (checked, sum) = head.split_at(CHECKED_HEAD);
-    if checked[..4] != MAGIC || checked[4..6] != FORMAT.to_be_bytes() {
+    let format = number(&checked[4..6]);
+    if checked[..4] != MAGIC || !(usize::from(OLDEST)..=usize::from(FORMAT)).contains(&format) {
         return Err(Damage::Format);
     }
     if number(&checked[8..12]) != stored.len() {

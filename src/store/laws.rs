@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::{DiskStore, EntryStore, Ledger, MemoryStore};
 use crate::domain::{
     Answerer, Digest, Embedded, Entry, EntryId, Finish, Key, Location, Model, Namespace, Placement, Recording, Scope,
-    SpaceId, Surface, Tag, TenantId, Timestamp, Usage, Vector, Version,
+    Seen, SpaceId, Surface, Tag, TenantId, Timestamp, Usage, Vector, Version, Wider,
 };
 
 /// An entry whose id and content follow from `n` and `answer`.
@@ -32,10 +32,12 @@ pub(super) fn entry(n: u64, answer: Bytes) -> Entry {
         expires: Timestamp(1_700_000_060_000 + n),
         placement: Some(Placement {
             scope: Scope(Digest::of(b"scope")),
+            wider: None,
             embedded: Some(Embedded {
                 vector: Vector::normalised(vec![0.6, 0.8]).unwrap(),
                 space: SpaceId("space".into()),
                 unseen: None,
+                earlier: Vec::new(),
             }),
         }),
         took: Duration::from_micros(1_234_567),
@@ -64,9 +66,15 @@ prop_compose! {
         space in any_text(),
         unseen in prop::option::of(any_digest()),
         placed in any::<bool>(),
+        wider in prop::option::of((any_digest(), prop::collection::vec(any_text(), 0..3))),
     ) -> Option<Placement> {
-        let embedded = Vector::normalised(raw).ok().map(|vector| Embedded { vector, space: SpaceId(space), unseen });
-        placed.then_some(Placement { scope: Scope(scope), embedded })
+        let wider = wider.map(|(scope, questions)| Wider { scope: Scope(scope), questions });
+        let embedded = Vector::normalised(raw).ok().map(|vector| {
+            let seen = Seen { vector: vector.clone(), unseen };
+            let earlier = wider.iter().flat_map(|wider| &wider.questions).map(|_| seen.clone()).collect();
+            Embedded { vector, space: SpaceId(space), unseen, earlier }
+        });
+        placed.then_some(Placement { scope: Scope(scope), wider, embedded })
     }
 }
 

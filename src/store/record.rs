@@ -2,7 +2,8 @@
 //! and to the vocabulary.
 //!
 //! Fields are written by position (MessagePack arrays), so nothing may be added, dropped or moved here without a new
-//! record format and a step in `migrations`.
+//! record format and a step in `migrations`. Format 2 adds fields at the end of their arrays, each with what holds where
+//! it is absent, so that a record of format 1 is read as it stands.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::envelope::{self, Damage};
 use crate::domain::{
     Answerer, Digest, Embedded, Entry, EntryId, Finish, Key, Location, Model, Namespace, Placement, Recording, Scope,
-    SpaceId, Surface, Tag, TenantId, Timestamp, Usage, Vector, Version,
+    Seen, SpaceId, Surface, Tag, TenantId, Timestamp, Usage, Vector, Version, Wider,
 };
 
 /// An entry as a whole record.
@@ -71,6 +72,15 @@ enum LocationV1 {
 struct PlacementV1 {
     scope: Bytes,
     embedded: Option<EmbeddedV1>,
+    /// Since format 2.
+    #[serde(default)]
+    wider: Option<WiderV2>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WiderV2 {
+    scope: Bytes,
+    questions: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -79,6 +89,9 @@ struct EmbeddedV1 {
     vector: Bytes,
     space: String,
     unseen: Option<Bytes>,
+    /// Vector and unseen rest of each earlier question. Since format 2.
+    #[serde(default)]
+    earlier: Vec<(Bytes, Option<Bytes>)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -187,15 +200,29 @@ impl From<&Entry> for EntryV1 {
 }
 
 impl From<&Placement> for PlacementV1 {
-    fn from(Placement { scope, embedded }: &Placement) -> Self {
-        Self { scope: bytes(&scope.0), embedded: embedded.as_ref().map(EmbeddedV1::from) }
+    fn from(Placement { scope, wider, embedded }: &Placement) -> Self {
+        Self {
+            scope: bytes(&scope.0),
+            embedded: embedded.as_ref().map(EmbeddedV1::from),
+            wider: wider.as_ref().map(WiderV2::from),
+        }
+    }
+}
+
+impl From<&Wider> for WiderV2 {
+    fn from(Wider { scope, questions }: &Wider) -> Self {
+        Self { scope: bytes(&scope.0), questions: questions.iter().map(|text| text.to_string()).collect() }
     }
 }
 
 impl From<&Embedded> for EmbeddedV1 {
-    fn from(Embedded { vector, space, unseen }: &Embedded) -> Self {
-        let vector = vector.as_slice().iter().flat_map(|component| component.to_le_bytes()).collect();
-        Self { vector, space: space.0.to_string(), unseen: unseen.as_ref().map(bytes) }
+    fn from(Embedded { vector, space, unseen, earlier }: &Embedded) -> Self {
+        Self {
+            vector: components(vector),
+            space: space.0.to_string(),
+            unseen: unseen.as_ref().map(bytes),
+            earlier: earlier.iter().map(|seen| (components(&seen.vector), seen.unseen.as_ref().map(bytes))).collect(),
+        }
     }
 }
 
@@ -232,17 +259,38 @@ impl EntryV1 {
 impl PlacementV1 {
     fn into_placement(self) -> Option<Placement> {
         let embedded = understood(self.embedded, EmbeddedV1::into_embedded)?;
-        Some(Placement { scope: Scope(digest(&self.scope)?), embedded })
+        let wider = understood(self.wider, WiderV2::into_wider)?;
+        Some(Placement { scope: Scope(digest(&self.scope)?), wider, embedded })
+    }
+}
+
+impl WiderV2 {
+    fn into_wider(self) -> Option<Wider> {
+        let questions = self.questions.into_iter().map(Arc::from).collect();
+        Some(Wider { scope: Scope(digest(&self.scope)?), questions })
     }
 }
 
 impl EmbeddedV1 {
     fn into_embedded(self) -> Option<Embedded> {
-        let (components, rest) = self.vector.as_chunks::<4>();
-        let vector = Vector::normalised(components.iter().copied().map(f32::from_le_bytes).collect()).ok()?;
-        let unseen = understood(self.unseen, |unseen| digest(&unseen))?;
-        rest.is_empty().then_some(Embedded { vector, space: SpaceId(self.space.into()), unseen })
+        let seen = |(vector, unseen): (Bytes, Option<Bytes>)| {
+            Some(Seen { vector: into_vector(&vector)?, unseen: understood(unseen, |unseen| digest(&unseen))? })
+        };
+        let Seen { vector, unseen } = seen((self.vector, self.unseen))?;
+        let earlier = self.earlier.into_iter().map(seen).collect::<Option<_>>()?;
+        Some(Embedded { vector, space: SpaceId(self.space.into()), unseen, earlier })
     }
+}
+
+/// The components, f32 little endian.
+fn components(vector: &Vector) -> Bytes {
+    vector.as_slice().iter().flat_map(|component| component.to_le_bytes()).collect()
+}
+
+fn into_vector(bytes: &[u8]) -> Option<Vector> {
+    let (components, rest) = bytes.as_chunks::<4>();
+    let vector = Vector::normalised(components.iter().copied().map(f32::from_le_bytes).collect()).ok()?;
+    rest.is_empty().then_some(vector)
 }
 
 /// Converts what is there; nothing being there is no fault.

@@ -1,11 +1,9 @@
 //! Conversations: what the chat surfaces' messages mean for identity and for comparison by meaning.
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value};
 
 use super::canonical;
-use crate::domain::{Digest, FieldHasher, Prompt, Turn};
+use crate::domain::{Digest, FieldHasher, Prompt, Speech, Turn};
 
 /// What one message says, as its protocol writes content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,21 +44,44 @@ impl Conversation {
     ) -> Option<Self> {
         let mut last = messages.pop()?;
         let (mut attachments, mut characters) = (false, 0);
-        let mut note = |said: Said| {
+        let mut note = |message: &Map<String, Value>| {
+            let said = said(message)?;
             attachments |= said.attachments;
             characters += said.characters;
-            let text = said.text.filter(|text| said.role == "user" && !text.trim().is_empty());
-            text.map(Arc::<str>::from)
+            Some(said)
         };
         let mut history = Vec::with_capacity(messages.len());
         for message in &messages {
-            history.push(Turn { digest: canonical::object(message), user_text: note(said(message)?) });
+            history.push(Turn { digest: canonical::object(message), speech: speech(message, note(message)?) });
         }
-        let prompt = note(said(&last)?).map(Prompt);
+        let asked = note(&last)?;
+        let prompt = asked.text.filter(|text| asked.role == "user" && !text.trim().is_empty());
+        let prompt = prompt.map(|text| Prompt(text.into()));
         let whole = canonical::object(&last);
         last.shift_remove("content");
         Some(Self { history, prompt, last: whole, rim: canonical::object(&last), attachments, characters })
     }
+}
+
+/// What a message before the last is in its conversation. Only what is surely nothing but text is a question or an
+/// answer: a message that calls tools, or says anything beside its content, is neither.
+fn speech(message: &Map<String, Value>, said: Said) -> Speech {
+    let text = said.text.filter(|text| !text.trim().is_empty() && is_bare(message));
+    match (said.role.as_str(), text) {
+        ("system" | "developer", _) => Speech::Instruction,
+        ("user", Some(text)) => Speech::Question(text.into()),
+        ("assistant", Some(_)) => Speech::Answer(said.characters),
+        _ => Speech::Other,
+    }
+}
+
+/// Whether a message says nothing beside its content: other members only label it, or are empty.
+fn is_bare(message: &Map<String, Value>) -> bool {
+    message.iter().all(|(key, value)| {
+        matches!(key.as_str(), "role" | "content" | "type" | "id" | "status")
+            || value.is_null()
+            || value.as_array().is_some_and(Vec::is_empty)
+    })
 }
 
 /// The digest of a request's frame: the fields that can change its answer, and what surrounds the last text.

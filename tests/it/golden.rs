@@ -143,7 +143,7 @@ fn asked_json(asked: Option<&Asked>) -> Value {
         "model": asked.model,
         "stream": asked.shape.stream,
         "usage_chunk": asked.shape.usage_chunk,
-        "history": asked.history.iter().map(|turn| turn.user_text.clone()).collect::<Vec<_>>(),
+        "history": asked.history.iter().map(|turn| turn.user_text().cloned()).collect::<Vec<_>>(),
         "prompt": asked.prompt.as_ref().map(|prompt| prompt.0.clone()),
         "traits": traits,
     })

@@ -14,6 +14,7 @@ mod backup;
 mod codings;
 mod collapse;
 mod controls;
+mod conversations;
 mod embeddings;
 mod failures;
 mod freshness;

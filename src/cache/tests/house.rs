@@ -15,8 +15,8 @@ use tokio_util::task::TaskTracker;
 use crate::cache::{Engine, Filling, Follower, Hit, Lookup, Parts, Settings, Ticket};
 use crate::domain::{
     Asked, Cause, Digest, Directives, Entry, EntryId, Finish, Head, Lifetimes, Location, ManualClock, Model, Namespace,
-    Prompt, Query, Recording, Secret, Shape, SpaceId, Surface, Target, TenantId, Timestamp, Traits, Usage, Vector,
-    Version,
+    Prompt, Query, Recording, Secret, Shape, SpaceId, Surface, Target, TenantId, Timestamp, Traits, Turn, Usage,
+    Vector, Version,
 };
 use crate::embed::{EmbedError, Embedder, Embedding, Space};
 use crate::index::Partitions;
@@ -127,6 +127,7 @@ pub(super) struct Ask {
     pub tenant: &'static str,
     pub namespace: &'static str,
     pub frame: &'static str,
+    pub history: Vec<Turn>,
     pub targets: Vec<Target>,
     pub shape: Shape,
     pub traits: Traits,
@@ -140,6 +141,7 @@ pub(super) fn ask(prompt: &str) -> Ask {
         tenant: "ada",
         namespace: "",
         frame: "be brief",
+        history: Vec::new(),
         targets: vec![target("ollama", "llama3", Location::Local)],
         shape: WHOLE,
         traits: Traits::default(),
@@ -166,7 +168,7 @@ impl Ask {
                 model: self.targets[0].model.name.clone(),
                 shape: self.shape,
                 frame: Digest::of(self.frame.as_bytes()),
-                history: Vec::new(),
+                history: self.history.clone(),
                 last: Digest::of(prompt.as_bytes()),
                 prompt: Some(Prompt(prompt)),
                 traits: self.traits.clone(),

@@ -3,6 +3,7 @@
 
 mod canaries;
 mod coalescing;
+mod context;
 mod crossing;
 mod disk;
 mod equality;

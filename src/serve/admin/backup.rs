@@ -23,7 +23,7 @@ use super::lines::Lines;
 use crate::cache::Epoch;
 use crate::domain::{
     Answerer, Digest, Entry, EntryId, Finish, Key, Location, Model, Namespace, Placement, Recording, Scope, Surface,
-    Tag, TenantId, Timestamp, Usage, Version,
+    Tag, TenantId, Timestamp, Usage, Version, Wider,
 };
 use crate::store::StoreError;
 
@@ -81,6 +81,8 @@ struct Kept {
     created: Timestamp,
     expires: Timestamp,
     scope: Option<Scope>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wider: Option<Wider>,
     took_ms: u64,
     surface: Surface,
     finish: Finish,
@@ -191,7 +193,8 @@ impl TryFrom<Entry> for Kept {
             tags,
             created,
             expires,
-            scope: placement.map(|placement| placement.scope),
+            scope: placement.as_ref().map(|placement| placement.scope),
+            wider: placement.and_then(|placement| placement.wider),
             took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             surface,
             finish,
@@ -217,7 +220,7 @@ impl From<Kept> for Entry {
             tags: kept.tags,
             created: kept.created,
             expires: kept.expires,
-            placement: kept.scope.map(|scope| Placement { scope, embedded: None }),
+            placement: kept.scope.map(|scope| Placement { scope, wider: kept.wider, embedded: None }),
             took: std::time::Duration::from_millis(kept.took_ms),
             recording: Recording {
                 surface: kept.surface,

@@ -15,6 +15,7 @@ use super::Fault;
 use super::entries::View;
 use crate::cache::{Considered, Explanation};
 use crate::domain::{Asked, Cause, Match, Outcome, Query, Surface};
+use crate::policy::context::{Context, History, Whole};
 use crate::policy::guard::Objection;
 use crate::policy::judge::Finding;
 use crate::wire;
@@ -85,8 +86,20 @@ async fn about(
 }
 
 fn view(surface: Surface, explanation: &Explanation) -> Value {
-    let Explanation { outcome, served, reason, id, asked, read, write, semantic, lifetime, timeliness, candidates } =
-        explanation;
+    let Explanation {
+        outcome,
+        served,
+        reason,
+        id,
+        asked,
+        read,
+        write,
+        semantic,
+        lifetime,
+        timeliness,
+        history,
+        candidates,
+    } = explanation;
     let allowed = |rule: &Result<(), Cause>| rule.map_or_else(|cause| cause.as_str(), |()| "yes");
     let similarity = match served {
         Some((_, Match::Semantic(similarity))) => Some(similarity),
@@ -110,8 +123,19 @@ fn view(surface: Surface, explanation: &Explanation) -> Value {
         "timeliness": timeliness.as_ref().map(|found| {
             json!({ "class": found.timeliness.as_str(), "odds": found.odds, "signs": found.signs })
         }),
+        "history": history.as_ref().map(|(rule, history)| conversation(*rule, history)),
         "candidates": candidates.iter().map(|candidate| considered(candidate, served.as_ref())).collect::<Vec<_>>(),
     })
+}
+
+/// The rule for earlier messages, and what of them it makes count here.
+fn conversation(rule: Context, history: &History) -> Value {
+    let (counts, leans, questions) = match history {
+        History::Whole(Whole::Leans(leaning)) => ("whole", Some(leaning.as_str()), 0),
+        History::Whole(Whole::Rule | Whole::Long) => ("whole", None, 0),
+        History::Part(part) => ("part", None, part.questions.len()),
+    };
+    json!({ "context": rule, "counts": counts, "leans": leans, "questions_by_meaning": questions })
 }
 
 fn considered(candidate: &Considered, served: Option<&(Arc<crate::domain::Entry>, Match)>) -> Value {

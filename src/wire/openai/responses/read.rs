@@ -125,7 +125,7 @@ fn said(item: &Map<String, Value>) -> Option<Said> {
             Some(Said { role, text: Some(text.clone()), characters, attachments: false })
         }
         Value::Array(parts) => {
-            let texts: Option<Vec<&str>> = parts.iter().map(plain_text).collect();
+            let texts: Option<Vec<&str>> = parts.iter().map(|part| plain_text(part, &role)).collect();
             let (mut characters, mut attachments) = (0, false);
             for part in parts {
                 let text = part.get("text").and_then(Value::as_str).unwrap_or_default();
@@ -138,9 +138,15 @@ fn said(item: &Map<String, Value>) -> Option<Said> {
     }
 }
 
-/// The text of a part that is nothing but text.
-fn plain_text(part: &Value) -> Option<&str> {
+/// The text of a part that is nothing but text: as callers write it, or as the model's answers carry it.
+fn plain_text<'a>(part: &'a Value, role: &str) -> Option<&'a str> {
     let part = part.as_object()?;
-    let plain = part.len() == 2 && part.get("type")? == "input_text";
+    let empty = |key: &str| part.get(key).is_none_or(|list| list.as_array().is_some_and(Vec::is_empty));
+    let known = |key: &String| matches!(key.as_str(), "type" | "text" | "annotations" | "logprobs");
+    let plain = match part.get("type")?.as_str()? {
+        "input_text" => part.len() == 2,
+        "output_text" if role == "assistant" => part.keys().all(known) && empty("annotations") && empty("logprobs"),
+        _ => false,
+    };
     plain.then(|| part.get("text")?.as_str()).flatten()
 }
