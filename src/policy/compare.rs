@@ -33,7 +33,12 @@ pub(crate) struct Remainder<'a> {
 impl<'a> Remainder<'a> {
     /// All of them, those of leading clauses left out.
     pub(crate) fn all(&self) -> impl Iterator<Item = &'a Token> {
-        self.hard.iter().chain(&self.soft).chain(&self.function).copied().filter(|token| !token.aside)
+        self.with_asides().filter(|token| !token.aside)
+    }
+
+    /// All of them, those of leading clauses too.
+    pub(crate) fn with_asides(&self) -> impl Iterator<Item = &'a Token> {
+        self.hard.iter().chain(&self.soft).chain(&self.function).copied()
     }
 }
 
@@ -71,6 +76,16 @@ impl<'a> Comparison<'a> {
     /// Whether both say the same content words.
     pub(crate) fn same_content(&self) -> bool {
         self.only_a.hard.is_empty() && self.only_b.hard.is_empty()
+    }
+
+    /// Whether what only one of them has stands in several places of it, with shared words between.
+    pub(crate) fn is_scattered(&self) -> bool {
+        let scattered = |reading: &Reading, only: &Remainder<'_>| {
+            let telling = reading.tokens.iter().filter(|token| token.is_content() && !token.is_soft());
+            let mut alone = telling.map(|token| only.hard.iter().any(|left| left.id == token.id));
+            alone.by_ref().any(|alone| alone) && alone.by_ref().any(|alone| !alone) && alone.any(|alone| alone)
+        };
+        scattered(self.a, &self.only_a) || scattered(self.b, &self.only_b)
     }
 
     /// Whether there is a lexicon for both prompts' languages, however small; without one, every word counts.

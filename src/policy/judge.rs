@@ -116,9 +116,18 @@ fn below(similarity: f32) -> Finding {
 fn weigh(asked: &Reading, candidate: &Candidate<'_>, least: f32, words: &Words) -> Finding {
     let other = Reading::of(candidate.prompt, words);
     let comparison = Comparison::of(asked, &other);
-    let objections = guard::objections(&comparison);
+    let mut objections = guard::objections(&comparison);
+    // What an objection fell silent for is required of the pair, as any other bar.
+    let mut answered = -1.0_f32;
+    objections.retain(|objection| match objection.until {
+        Some(until) if candidate.similarity >= until => {
+            answered = answered.max(until);
+            false
+        }
+        _ => true,
+    });
     let vetoes: Vec<Veto> = objections.iter().map(|objection| objection.veto).collect();
-    let required = required(&comparison, least);
+    let required = required(&comparison, least).max(answered);
     let too_far = candidate.similarity < required;
     let too_far = too_far.then(|| {
         // In a language without a full lexicon the bar is higher than the operator's, and the reason says so.
@@ -134,7 +143,8 @@ fn weigh(asked: &Reading, candidate: &Candidate<'_>, least: f32, words: &Words) 
         only_candidate: comparison.only_b.hard.len(),
         required,
     };
-    let score = score(candidate.similarity, self::required(&comparison, Settings::default().min_similarity));
+    let score =
+        score(candidate.similarity, self::required(&comparison, Settings::default().min_similarity).max(answered));
     Finding { similarity: candidate.similarity, vetoes, against, objections, features: Some(features), score }
 }
 
@@ -144,19 +154,22 @@ fn score(similarity: f32, bar: f32) -> f32 {
 }
 
 /// The similarity required of this pair. The floor suffices where every telling word of each side was found on the
-/// other. Where both sides have words of their own that no veto could weigh, more is asked (measured: between 0.75 and
-/// 0.80 a fifth to a quarter of such pairs differ, up to 0.84 single ones do, such as `paint my canoe` and `paint my
-/// fishing boat`; docs/decision-policy.md). Where there is no lexicon
-/// for the language, or a small one, its own bar stands ([`Tongue::bar`](super::reading::Tongue::bar)).
+/// other. Words of their own that no veto could weigh ask for more: most where they lie in one place, as when one thing
+/// is exchanged for another (`paint my canoe`, `paint my fishing boat`), less where they are scattered, as when a
+/// sentence is put differently. Measured in docs/decision-policy.md. Where there is no lexicon for the language, or a
+/// small one, its own bar stands ([`Tongue::bar`](super::reading::Tongue::bar)).
 fn required(comparison: &Comparison<'_>, least: f32) -> f32 {
-    const WITH_LEFTOVERS: f32 = 0.85;
+    const EXCHANGED: f32 = 0.85;
+    const SCATTERED: f32 = 0.80;
     let bar = comparison.a.tongue.bar().max(comparison.b.tongue.bar());
     if bar > 0.0 {
         least.max(bar)
-    } else if !comparison.only_a.hard.is_empty() && !comparison.only_b.hard.is_empty() {
-        least.max(WITH_LEFTOVERS)
-    } else {
+    } else if comparison.same_content() {
         least
+    } else if comparison.is_scattered() {
+        least.max(SCATTERED)
+    } else {
+        least.max(EXCHANGED)
     }
 }
 

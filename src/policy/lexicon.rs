@@ -68,6 +68,8 @@ traits! {
     ADVERSE = 14;
     /// A relation that holds both ways.
     SYMMETRIC = 15;
+    /// Mostly used as a verb.
+    VERB = 16;
 }
 
 impl Traits {

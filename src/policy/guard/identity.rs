@@ -48,7 +48,8 @@ pub(super) fn class(c: &Comparison<'_>) -> Option<Objection> {
         return None;
     }
     let lexicon = Lexicon::get();
-    c.only_a.all().find_map(|a| {
+    // What leads up to the question counts here too: "I use Windows. How do I ...?", "I use a Mac. How do I ...?"
+    c.only_a.with_asides().find_map(|a| {
         let class = a.member?.class;
         let veto = match lexicon.classes[usize::from(class)].0 {
             ClassKind::Language => Veto::Language,
@@ -57,7 +58,7 @@ pub(super) fn class(c: &Comparison<'_>) -> Option<Objection> {
             ClassKind::Unit => return None,
             ClassKind::Plain => Veto::Class,
         };
-        let b = c.only_b.all().find(|b| b.member.is_some_and(|member| member.class == class))?;
+        let b = c.only_b.with_asides().find(|b| b.member.is_some_and(|member| member.class == class))?;
         Some(Objection::new(veto, &a.written, &b.written))
     })
 }

@@ -2,9 +2,9 @@
 
 use super::{Objection, words};
 use crate::domain::Veto;
-use crate::policy::compare::Comparison;
+use crate::policy::compare::{Comparison, Remainder};
 use crate::policy::lexicon::{Id, Quantity, Traits};
-use crate::policy::reading::{Question, Reading, Tense, Token};
+use crate::policy::reading::{Kind, Question, Reading, Tense, Token};
 
 /// Who, when, where, why, how or whether, of the same fact.
 pub(super) fn question(c: &Comparison<'_>) -> Option<Objection> {
@@ -52,9 +52,25 @@ pub(super) fn time(c: &Comparison<'_>) -> Option<Objection> {
     if telling || !a.is_empty() && !b.is_empty() {
         return Some(Objection::new(Veto::Time, words(a), words(b)));
     }
+    if let Some((year, word)) = year_for_a_time(c.a, c.b).or_else(|| year_for_a_time(c.b, c.a)) {
+        return Some(Objection::new(Veto::Time, &year.written, &word.written));
+    }
     let tenses = (c.a.tense?, c.b.tense?);
     let shifted = tenses.0 != tenses.1 && c.same_content();
     shifted.then(|| Objection::new(Veto::Time, tense(tenses.0), tense(tenses.1)))
+}
+
+/// A year on one side (`in 2010`), where the other has no number and tells the time in a word (`the current`).
+fn year_for_a_time<'a>(one: &'a Reading, other: &'a Reading) -> Option<(&'a Token, &'a Token)> {
+    let year = one.tokens.iter().find(|token| token.kind == Kind::Number && is_year(&token.written))?;
+    let told = |token: &&Token| matches!(token.quantity, Some((Quantity::Time, _)));
+    let word = other.tokens.iter().find(told)?;
+    let numbers = |reading: &Reading| reading.tokens.iter().any(|token| token.kind == Kind::Number);
+    (!numbers(other)).then_some((year, word))
+}
+
+fn is_year(digits: &str) -> bool {
+    digits.len() == 4 && matches!(digits.parse(), Ok(1000..=2100))
 }
 
 const fn tense(tense: Tense) -> &'static str {
@@ -80,10 +96,12 @@ pub(super) fn form(c: &Comparison<'_>) -> Option<Objection> {
 /// A request opens with other work: translate, summarise, fix.
 pub(super) fn action(c: &Comparison<'_>) -> Option<Objection> {
     let (a, b) = (requested(c.a), requested(c.b));
-    let unsaid = |token: Option<&Token>, other: &Reading| token.is_some_and(|token| other.find(token.id).is_none());
+    let unsaid = |token: Option<&Token>, only: &Remainder<'_>| {
+        token.is_some_and(|token| only.all().any(|left| left.id == token.id))
+    };
     let same_work =
         a.is_some() && b.is_some() && a.and_then(|token| token.quantity) == b.and_then(|token| token.quantity);
-    if same_work || c.overlap() < 0.4 || !unsaid(a, c.b) && !unsaid(b, c.a) {
+    if same_work || c.overlap() < 0.4 || !unsaid(a, &c.only_a) && !unsaid(b, &c.only_b) {
         return None;
     }
     let shown = |token: Option<&Token>| token.map(|token| token.written.to_string()).unwrap_or_default();
@@ -107,7 +125,10 @@ pub(super) fn quantifier(c: &Comparison<'_>) -> Option<Objection> {
         matches!(&*token.written, "only" | "solely" | "exclusively" | "none" | "few" | "both" | "either")
     };
     let apart = !a.is_empty() && !b.is_empty() && disjoint(&a, &b);
-    let one_sided = a.iter().chain(&b).any(narrow) && disjoint(&a, &b);
+    // "Do birds fly?" leaves open what "do all birds fly?" asks.
+    let yes_or_no = c.a.question == Some(Question::YesNo) && c.b.question == Some(Question::YesNo);
+    let telling = |token: &&Token| narrow(token) || yes_or_no && &*token.written != "any";
+    let one_sided = a.iter().chain(&b).any(telling) && a.is_empty() != b.is_empty();
     (apart || one_sided).then(|| Objection::new(Veto::Quantifier, words(a), words(b)))
 }
 

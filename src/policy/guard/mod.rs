@@ -15,18 +15,26 @@ use super::compare::Comparison;
 use crate::domain::Veto;
 
 /// A veto with the two differing bits, for `explain`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Objection {
     /// Which veto.
     pub veto: Veto,
     /// What differs, as `asked / candidate`. Prompt text: for operators only, never for a header or a log.
     pub detail: String,
+    /// The similarity from which it falls silent; `None` where no similarity answers it. It rests then on a single
+    /// word that no list knows, and prompts this near to each other use such words in the same sense.
+    pub until: Option<f32>,
 }
 
 impl Objection {
     pub(super) fn new(veto: Veto, asked: impl AsRef<str>, candidate: impl AsRef<str>) -> Self {
         let shown = |side: &str| if side.is_empty() { "-".to_owned() } else { side.to_owned() };
-        Self { veto, detail: format!("{} / {}", shown(asked.as_ref()), shown(candidate.as_ref())) }
+        Self { veto, detail: format!("{} / {}", shown(asked.as_ref()), shown(candidate.as_ref())), until: None }
+    }
+
+    /// The same, up to this similarity.
+    pub(super) fn until(self, similarity: f32) -> Self {
+        Self { until: Some(similarity), ..self }
     }
 }
 

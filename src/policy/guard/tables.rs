@@ -27,7 +27,17 @@ fn table(name: &str) -> Vec<Row> {
 }
 
 fn finding(a: &str, b: &str) -> Finding {
-    judge(a, &[Candidate { prompt: b, similarity: 1.0 }], None, &Settings::default()).findings.remove(0)
+    found_at(1.0, a, b)
+}
+
+/// The tables of the two vetoes that give way to similarity are read below the bar where they do.
+fn table_finding(veto: Veto, a: &str, b: &str) -> Finding {
+    let gives_way = matches!(veto, Veto::Substitution | Veto::Scope);
+    found_at(if gives_way { 0.875 } else { 1.0 }, a, b)
+}
+
+fn found_at(similarity: f32, a: &str, b: &str) -> Finding {
+    judge(a, &[Candidate { prompt: b, similarity }], None, &Settings::default()).findings.remove(0)
 }
 
 #[test]
@@ -40,7 +50,7 @@ fn every_veto_catches_and_leaves_alone_what_its_table_says() {
             assert!(count >= 10, "{}: only {count} rows of this kind: catch = {catch}", veto.as_str());
         }
         for row in rows {
-            let finding = finding(&row.a, &row.b);
+            let finding = table_finding(*veto, &row.a, &row.b);
             if finding.vetoes.contains(veto) != row.catch {
                 let must = if row.catch { "must catch" } else { "must leave" };
                 faults.push(format!("{} {must} {:?} | {:?}: {:?}", veto.as_str(), row.a, row.b, finding.objections));
@@ -60,25 +70,39 @@ fn nothing_speaks_against_plain_rewordings() {
     assert!(refused.is_empty(), "{refused:#?}");
 }
 
-/// The suite's similarities are those of all-MiniLM-L6-v2 (fp32), so that no embedder is needed here.
-#[test]
-fn the_shipped_default_holds_its_goal_on_the_projects_own_suite() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/pairs/suite.jsonl");
+/// Of a suite: near-misses, how many are accepted, rewordings, how many are kept. The similarities stand with the pairs
+/// (all-MiniLM-L6-v2), so that no embedder is needed here.
+fn tally(suite: &str) -> [usize; 4] {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/pairs").join(suite);
     let text = std::fs::read_to_string(path).unwrap();
-    let mut count = [[0_usize; 2]; 2];
+    let [mut near_misses, mut accepted, mut rewordings, mut kept] = [0; 4];
     for line in text.lines() {
         let row: serde_json::Value = serde_json::from_str(line).unwrap();
         #[expect(clippy::cast_possible_truncation, reason = "three decimals")]
         let similarity = row["similarity"].as_f64().unwrap() as f32;
         let candidates = [Candidate { prompt: row["b"].as_str().unwrap(), similarity }];
-        let accepted = judge(row["a"].as_str().unwrap(), &candidates, None, &Settings::default()).chosen.is_some();
-        let [all, taken] = &mut count[usize::from(row["same"].as_bool().unwrap())];
+        let taken = judge(row["a"].as_str().unwrap(), &candidates, None, &Settings::default()).chosen.is_some();
+        let same = row["same"].as_bool().unwrap();
+        let (all, of_them) = if same { (&mut rewordings, &mut kept) } else { (&mut near_misses, &mut accepted) };
         *all += 1;
-        *taken += usize::from(accepted);
+        *of_them += usize::from(taken);
     }
-    let [[near_misses, accepted], [rewordings, kept]] = count;
+    [near_misses, accepted, rewordings, kept]
+}
+
+#[test]
+fn the_shipped_default_holds_its_goal_on_the_projects_own_suite() {
+    let [near_misses, accepted, rewordings, kept] = tally("suite.jsonl");
     assert!(accepted * 100 <= near_misses * 5, "{accepted} of {near_misses} near-misses accepted");
     assert!(kept * 100 >= rewordings * 75, "{kept} of {rewordings} rewordings kept");
+}
+
+/// This suite is kept aside: no rule and no list may be made from its errors, or it tells nothing any more.
+#[test]
+fn what_was_not_tuned_on_keeps_its_figures() {
+    let [near_misses, accepted, rewordings, kept] = tally("aside.jsonl");
+    assert!(accepted * 100 <= near_misses * 5, "{accepted} of {near_misses} near-misses accepted");
+    assert!(kept * 100 >= rewordings * 65, "{kept} of {rewordings} rewordings kept");
 }
 
 /// Every prompt of every table.

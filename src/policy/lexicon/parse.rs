@@ -1,6 +1,8 @@
 //! Reads the data files into a [`Lexicon`]. They are part of the program, so a malformed line is a fault of the
 //! build, found by this module's tests.
 
+use std::collections::HashSet;
+
 use super::{ClassKind, Id, IdMap, Known, Lexicon, Member, PairSet, Phrase, Quantity, Traits, english, ordered};
 
 /// A function word of one language.
@@ -25,6 +27,9 @@ const ANAPHORA: &str = include_str!("anaphora.txt");
 const WORDNET_SYNONYMS: &str = include_str!("wordnet/synonyms.txt");
 const WORDNET_ANTONYMS: &str = include_str!("wordnet/antonyms.txt");
 const WORDNET_IRREGULAR: &str = include_str!("wordnet/irregular.txt");
+const WORDNET_ACTIONS: &str = include_str!("wordnet/actions.txt");
+const WORDNET_DERIVED: &str = include_str!("wordnet/derived.txt");
+const WORDNET_VERBS: &str = include_str!("wordnet/verbs.txt");
 const WORDNET_VOCABULARY: &str = include_str!("wordnet/vocabulary.txt");
 
 /// Reads every file.
@@ -99,6 +104,9 @@ fn vocabulary(lexicon: &mut Lexicon) {
     }
     for word in lines(WORDNET_VOCABULARY) {
         lexicon.mark(word, Traits::KNOWN);
+    }
+    for word in lines(WORDNET_VERBS) {
+        lexicon.mark(word, Traits::VERB);
     }
     for name in lines(NAMES).flat_map(str::split_whitespace) {
         lexicon.mark(name, Traits::NAME.with(Traits::KNOWN));
@@ -223,6 +231,17 @@ fn groups(lexicon: &mut Lexicon) {
             }
         }
     }
+    // The noun of an action joins its verb's group, unless it has a group of its own.
+    let heads: HashSet<Id> = lexicon.groups.values().copied().collect();
+    for (verb, nouns) in headed(WORDNET_ACTIONS) {
+        let verb = lexicon.grouped(verb);
+        for noun in nouns {
+            let stem = lexicon.stem(noun);
+            if stem != verb && !heads.contains(&stem) {
+                lexicon.groups.entry(stem).or_insert(verb);
+            }
+        }
+    }
 }
 
 fn opposites_and_likes(lexicon: &mut Lexicon) {
@@ -249,7 +268,7 @@ fn opposites_and_likes(lexicon: &mut Lexicon) {
             lexicon.antonyms.insert(pair);
         }
     }
-    for (head, words) in headed(WORDNET_SYNONYMS) {
+    for (head, words) in headed(WORDNET_SYNONYMS).chain(headed(WORDNET_DERIVED)) {
         for word in words {
             let pair = ordered(lexicon.grouped(head), lexicon.grouped(word));
             lexicon.synonyms.insert(pair);
@@ -293,7 +312,7 @@ fn spelling(lexicon: &mut Lexicon) {
             }
         }
     }
-    let inherited = Traits::ADVERSE.with(Traits::SYMMETRIC).with(Traits::GENERIC);
+    let inherited = Traits::ADVERSE.with(Traits::SYMMETRIC).with(Traits::GENERIC).with(Traits::VERB);
     for known in lexicon.words.values() {
         if let Some(stem) = known.stem {
             let traits = lexicon.stems.entry(stem).or_insert(Traits::KNOWN);

@@ -57,7 +57,8 @@ pub(super) fn read(lower: &str, lexicon: &Words, out: &mut Vec<Token>) -> bool {
 fn number(digits: &str) -> Token {
     let grouped = digits.split(',').skip(1).all(|group| group.len() == 3) && digits.contains(',');
     let digits = if grouped { digits.replace(',', "") } else { digits.replace(',', ".") };
-    let digits = digits.strip_suffix(".0").unwrap_or(&digits);
+    // "3.0" is three, and "10:00" is ten o'clock.
+    let digits = digits.strip_suffix(".0").or_else(|| digits.strip_suffix(":00")).unwrap_or(&digits);
     Token::raw(digits, Kind::Number)
 }
 

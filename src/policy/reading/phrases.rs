@@ -33,8 +33,10 @@ pub(super) fn replace(tokens: Vec<Token>, lexicon: &Words) -> Vec<Token> {
         let possessive = last.is_some_and(|token| token.possessive);
         let capital = tokens[at].as_ref().is_some_and(|token| token.capital);
         for (nth, word) in phrase.instead.iter().enumerate() {
-            let mut token = written_out(word, lexicon);
-            token.starts = nth == 0 && at_start;
+            // `^how`: a clause begins with it.
+            let begins = word.strip_prefix('^');
+            let mut token = written_out(begins.unwrap_or(word), lexicon);
+            token.starts = nth == 0 && at_start || begins.is_some();
             token.possessive = possessive;
             token.capital = capital && phrase.rest.is_empty();
             out.push(token);
