@@ -1,8 +1,5 @@
 //! Receiving the answer of an identical request in flight.
 
-use std::sync::Arc;
-
-use axum::body::Body;
 use axum::response::Response;
 use futures_util::stream;
 use http::HeaderMap;
@@ -11,7 +8,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use super::call::Call;
 use super::replay::replay;
 use super::reply::{Reply, Verdict};
-use super::{Parts, headers};
+use super::{Parts, ReplaySettings, headers, pace};
 use crate::cache::{Broken, Followed, Follower};
 use crate::domain::{Head, Outcome, Shape};
 use crate::wire::content_coding::Decoder;
@@ -21,7 +18,7 @@ pub(super) async fn follow(parts: &Parts, call: &Call, mut follower: Follower, s
     match follower.begin().await {
         Followed::Live(head, target) => {
             let verdict = Verdict::forwarded(Outcome::Collapsed, None).by(&target);
-            Some(Reply { response: live(&head, follower, &call.head.headers)?, verdict })
+            Some(Reply { response: live(&head, follower, &call.head.headers, parts.replay)?, verdict })
         }
         Followed::Whole(entry) => {
             let response = replay(parts, &entry.recording, shape)?;
@@ -34,7 +31,7 @@ pub(super) async fn follow(parts: &Parts, call: &Call, mut follower: Follower, s
 /// The upstream's head, and its bytes as they come: decoded, where the leader's client takes a content coding that
 /// this one does not; `None` where that cannot be done. An answer that breaks off breaks off here too: hyper closes
 /// the connection without an end.
-fn live(head: &Arc<Head>, follower: Follower, client: &HeaderMap) -> Option<Response> {
+fn live(head: &Head, follower: Follower, client: &HeaderMap, settings: ReplaySettings) -> Option<Response> {
     let codings = headers::codings(&head.headers);
     let mut passed = head.headers.clone();
     let decoder = if headers::accepts(client, &codings) {
@@ -56,7 +53,7 @@ fn live(head: &Arc<Head>, follower: Follower, client: &HeaderMap) -> Option<Resp
         }
         Some((piece, (follower, decoder)))
     });
-    let mut response = Response::new(Body::from_stream(pieces));
+    let mut response = Response::new(pace::body(&passed, pieces, settings));
     *response.status_mut() = head.status;
     *response.headers_mut() = passed;
     Some(response)

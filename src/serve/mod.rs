@@ -15,6 +15,7 @@ mod headers;
 mod health;
 mod listen;
 mod lists;
+mod pace;
 mod pass;
 mod proxy;
 mod replay;

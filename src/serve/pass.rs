@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
@@ -12,7 +11,7 @@ use http::{HeaderMap, Method};
 use super::body::{Received, receive, upload};
 use super::call::path_and_query;
 use super::directives::directives;
-use super::{Parts, error, headers};
+use super::{Parts, ReplaySettings, error, headers, pace};
 use crate::upstream::{Incoming, Outgoing};
 use crate::wire::content_coding::decode;
 use crate::wire::{self, Refusal};
@@ -59,8 +58,13 @@ fn model_in_path<'a>(method: &Method, path: &'a str) -> Option<&'a str> {
 
 /// An upstream's answer as it is, its bytes as they come.
 pub(super) fn response(incoming: Incoming) -> Response {
+    smoothed(incoming, ReplaySettings::default())
+}
+
+/// An upstream's answer as it is, its bytes at the pace of live streams.
+pub(super) fn smoothed(incoming: Incoming, settings: ReplaySettings) -> Response {
     let Incoming { head, body, target: _ } = incoming;
-    let mut response = Response::new(Body::from_stream(body));
+    let mut response = Response::new(pace::body(&head.headers, body, settings));
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     response

@@ -99,7 +99,7 @@ async fn lead(parts: &Arc<Parts>, call: &Call, ticket: Ticket, asked: &Arc<Asked
     let verdict = Verdict::forwarded(outcome, reason);
     match tee::lead(parts, call, ticket, asked).await {
         Ok(Led::Whole(whole)) => Ok(whole.reply(verdict)),
-        Ok(Led::Live(live)) => Ok(live.reply(verdict)),
+        Ok(Led::Live(live)) => Ok(live.reply(verdict, parts.replay)),
         Ok(Led::Failed { error, fallback }) => fallback
             .and_then(|stale| stand_in(parts, &stale, asked))
             .ok_or_else(|| Refused::at(error.into(), outcome, reason)),
@@ -133,7 +133,7 @@ pub(super) async fn forward(
     let incoming = parts.upstreams.send(&call.plan, call.outgoing()).await;
     let incoming = incoming.map_err(|error| Refused::at(error.into(), outcome, reason))?;
     let verdict = Verdict::forwarded(outcome, reason).by(&incoming.target);
-    Ok(Reply { response: pass::response(incoming), verdict })
+    Ok(Reply { response: pass::smoothed(incoming, parts.replay), verdict })
 }
 
 /// A request that gets no answer but dejavu's own, and what the cache had to do with it.

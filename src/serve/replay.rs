@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn the_pace_quickens_to_keep_to_the_longest() {
-        let settings = ReplaySettings { pace: Lasting::millis(20), longest: Lasting::millis(100) };
+        let settings =
+            ReplaySettings { pace: Lasting::millis(20), longest: Lasting::millis(100), ..ReplaySettings::default() };
         assert_eq!(step(&pieces(&[0, 1, 1, 0]), settings), Some(Duration::from_millis(20)));
         assert_eq!(step(&pieces(&[1; 50]), settings), Some(Duration::from_millis(2)));
     }
@@ -74,7 +75,8 @@ mod tests {
     #[test]
     fn no_pace_and_nothing_to_say_are_sent_at_once() {
         assert_eq!(step(&pieces(&[1, 1]), ReplaySettings::default()), None);
-        let settings = ReplaySettings { pace: Lasting::millis(20), longest: Lasting::millis(100) };
+        let settings =
+            ReplaySettings { pace: Lasting::millis(20), longest: Lasting::millis(100), ..ReplaySettings::default() };
         assert_eq!(step(&pieces(&[0, 0]), settings), None);
     }
 

@@ -120,18 +120,21 @@ fn nonempty<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Credential>, D:
     Ok(Option::<Credential>::deserialize(from)?.filter(|token| !token.expose().is_empty()))
 }
 
-/// `[replay]`: how cached streams are sent.
+/// `[replay]`: at which pace streams are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReplaySettings {
     /// The least time between two pieces of a replayed stream; zero sends it at once.
     pub pace: Lasting,
-    /// The longest that a paced replay may take in all; the pace quickens to keep to it.
+    /// The least time between two events of a live stream; zero sends them as they come.
+    pub live: Lasting,
+    /// The longest that a paced replay may take in all, and that an event of a live stream may wait; the pace quickens
+    /// to keep to it.
     pub longest: Lasting,
 }
 
 impl Default for ReplaySettings {
     fn default() -> Self {
-        Self { pace: Lasting::default(), longest: Lasting::seconds(5) }
+        Self { pace: Lasting::default(), live: Lasting::default(), longest: Lasting::seconds(5) }
     }
 }

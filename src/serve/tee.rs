@@ -13,11 +13,11 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
 
-use super::Parts;
 use super::call::Call;
 use super::client::Client;
 use super::reply::{Reply, Verdict};
 use super::tape::Tape;
+use super::{Parts, ReplaySettings, pace};
 use crate::cache::{Broken, Filling, Hit, Ticket};
 use crate::domain::{Asked, Cause, Entry, Head, Target};
 use crate::telemetry::Answered;
@@ -76,7 +76,7 @@ pub(super) struct Live {
 impl Live {
     /// The pieces as they come. The last one comes when the answer is kept, so that who has read it all and asks
     /// again finds it. An answer that breaks off breaks off here too: hyper closes the connection without an end.
-    pub(super) fn reply(self, verdict: Verdict) -> Reply {
+    pub(super) fn reply(self, verdict: Verdict, settings: ReplaySettings) -> Reply {
         let pieces = stream::unfold(Some(self.pieces), |pieces| async move {
             let mut pieces = pieces?;
             match pieces.recv().await {
@@ -89,7 +89,8 @@ impl Live {
                 }
             }
         });
-        Reply { response: response(&self.head, Body::from_stream(pieces)), verdict: verdict.by(&self.target) }
+        let body = pace::body(&self.head.headers, pieces, settings);
+        Reply { response: response(&self.head, body), verdict: verdict.by(&self.target) }
     }
 }
 

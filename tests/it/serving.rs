@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Answer, FakeUpstream, TestApp};
+use crate::harness::{Answer, FakeUpstream, Gate, TestApp};
 
 #[tokio::test]
 async fn the_same_question_again_is_answered_from_the_cache() {
@@ -154,6 +154,58 @@ async fn a_replayed_stream_can_be_paced() {
     let paced = app.chat("Count").stream(true).send().await;
     assert_eq!((paced.outcome(), paced.said().as_str()), ("HIT", "one two three"));
     assert!(paced.text().ends_with("data: [DONE]\n\n"));
+}
+
+#[tokio::test]
+async fn smoothing_a_live_stream_changes_none_of_its_bytes() {
+    let asked = json!({ "model": "m", "messages": [{ "role": "user", "content": "Count" }], "stream": true });
+    for (fake, path) in [(FakeUpstream::openai(), "/v1/chat/completions"), (FakeUpstream::ollama(), "/api/chat")] {
+        let app = TestApp::builder()
+            .upstream(fake.always(Answer::text("one two three").in_chunks_of(150)))
+            .config("[replay]\nlive = \"2ms\"\n")
+            .start()
+            .await;
+        let plain = app.post(path, asked.clone()).header("cache-control", "no-store").send().await;
+        let cold = app.post(path, asked.clone()).send().await;
+        assert_eq!((plain.outcome(), cold.outcome(), cold.said().as_str()), ("BYPASS", "MISS", "one two three"));
+        assert_eq!(cold.body, plain.body);
+        let warm = app.post(path, asked.clone()).send().await;
+        assert_eq!((warm.outcome(), warm.said().as_str()), ("HIT", "one two three"));
+    }
+}
+
+#[tokio::test]
+async fn a_smoothed_stream_that_is_cut_is_seen_cut_and_not_kept() {
+    let app = TestApp::builder()
+        .upstream(FakeUpstream::openai().reply(Answer::text("one two").cut_after(2)).reply("one two"))
+        .config("[replay]\nlive = \"2ms\"\n")
+        .start()
+        .await;
+    let cut = app.chat("Count").stream(true).send().await;
+    assert!(cut.cut && cut.text().contains("one ") && cut.text().ends_with("\n\n"), "{cut:?}");
+    assert_eq!(app.chat("Count").stream(true).send().await.outcome(), "MISS");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_a_smoothed_stream_does_not_lose_the_recording() {
+    let gate = Gate::new();
+    let app = TestApp::builder()
+        .upstream(FakeUpstream::openai().reply("hello").reply(Answer::text("one two").pause_after(2, &gate)))
+        .config("[replay]\nlive = \"1h\"\nlongest = \"1h\"\n")
+        .start()
+        .await;
+    app.chat("Hello").send().await;
+    let live = app.chat("Count").stream(true).open().await;
+    gate.reached().await;
+    // Others are not held up by the pace of one, either: a caller of the whole answer has it as soon as it is there.
+    let asking = app.chat("Count").send();
+    let leaving = async {
+        gate.open();
+        drop(live);
+    };
+    let (warm, ()) = tokio::join!(asking, leaving);
+    assert_eq!(warm.said(), "one two");
+    assert_eq!(app.upstream().calls(), 2);
 }
 
 #[tokio::test]
