@@ -1,7 +1,6 @@
 """LiteLLM's proxy as an upstream: the official client, dejavu, the proxy, the test upstream.
 
-Heavy to install, so `tests/clients/run --litellm-proxy` only. Answers directly from the proxy, cold and warm through
-dejavu must be equal.
+Answers directly from the proxy, cold and warm through dejavu must be equal.
 """
 
 import os
