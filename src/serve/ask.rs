@@ -11,7 +11,8 @@ use super::Parts;
 use super::call::Call;
 use super::headers::codings;
 use super::tape::cause;
-use crate::cache::{Filling, Ticket};
+use super::tee::failing;
+use crate::cache::{Filling, Hit, Ticket};
 use crate::domain::{Cause, Head, Recording, Target};
 use crate::telemetry;
 use crate::upstream::{Incoming, Outgoing, Plan, UpstreamError};
@@ -36,13 +37,20 @@ pub(super) struct Answered {
     pub(super) kept: Result<(), Cause>,
 }
 
+/// Why nobody answered.
+pub(super) struct Unanswered {
+    pub(super) error: UpstreamError,
+    /// A stale answer for every item asked for, where `stale-if-error` allows that.
+    pub(super) stale: Option<Vec<(usize, Box<Hit>)>>,
+}
+
 /// Starts asking. The receiver tells what came of it when all is kept; dropping the receiver changes nothing.
 pub(super) fn ask(
     parts: &Arc<Parts>,
     call: &Call,
     batch: &Arc<Batch>,
     wanted: Wanted,
-) -> oneshot::Receiver<Result<Answered, UpstreamError>> {
+) -> oneshot::Receiver<Result<Answered, Unanswered>> {
     let places: Vec<usize> = wanted.iter().map(|(at, _)| *at).collect();
     let request = batch.request_for(&places);
     // The client's own bytes, where nothing is left out.
@@ -56,9 +64,10 @@ pub(super) fn ask(
     told
 }
 
-/// The error of a request whose task is gone without a word.
-pub(super) fn abandoned() -> UpstreamError {
-    UpstreamError::Unreachable { upstream: String::new(), why: "the request was abandoned".to_owned() }
+/// What there is to say of a request whose task is gone without a word.
+pub(super) fn abandoned() -> Unanswered {
+    let why = "the request was abandoned".to_owned();
+    Unanswered { error: UpstreamError::Unreachable { upstream: String::new(), why }, stale: None }
 }
 
 struct Asking {
@@ -67,17 +76,24 @@ struct Asking {
     batch: Arc<Batch>,
 }
 
+/// An answer, read to its end.
+struct Whole {
+    head: Head,
+    body: Bytes,
+    target: Target,
+}
+
 impl Asking {
-    async fn run(self, outgoing: Outgoing, wanted: Wanted) -> Result<Answered, UpstreamError> {
+    async fn run(self, outgoing: Outgoing, mut wanted: Wanted) -> Result<Answered, Unanswered> {
         let started = Instant::now();
-        let Incoming { head, body, target } = self.parts.upstreams.send(&self.plan, outgoing).await?;
-        let body = body
-            .try_fold(BytesMut::new(), |mut whole, piece| async move {
-                whole.extend_from_slice(&piece);
-                Ok(whole)
-            })
-            .await?
-            .freeze();
+        let Whole { head, body, target } = match self.send(outgoing, &wanted).await {
+            Ok(whole) => whole,
+            Err(error) => {
+                tracing::debug!(%error, "no answer");
+                let stale = wanted.iter_mut().map(|(at, ticket)| Some((*at, ticket.take_fallback()?))).collect();
+                return Err(Unanswered { error, stale });
+            }
+        };
         let places: Vec<usize> = wanted.iter().map(|(at, _)| *at).collect();
         let recordings = self.split(&head, &places, &body);
         let took = started.elapsed();
@@ -102,6 +118,23 @@ impl Asking {
             kept,
         });
         Ok(Answered { head, target, body, recordings, kept })
+    }
+
+    /// The whole answer. A 5xx one is a failure where stale answers can stand in for all that was asked (RFC 5861, 4).
+    async fn send(&self, outgoing: Outgoing, wanted: &Wanted) -> Result<Whole, UpstreamError> {
+        let incoming = self.parts.upstreams.send(&self.plan, outgoing).await?;
+        if incoming.head.status.is_server_error() && wanted.iter().all(|(_, ticket)| ticket.has_fallback()) {
+            return Err(failing(&incoming));
+        }
+        let Incoming { head, body, target } = incoming;
+        let body = body
+            .try_fold(BytesMut::new(), |mut whole, piece| async move {
+                whole.extend_from_slice(&piece);
+                Ok(whole)
+            })
+            .await?
+            .freeze();
+        Ok(Whole { head, body, target })
     }
 
     fn split(&self, head: &Head, places: &[usize], body: &Bytes) -> Result<Vec<Recording>, Cause> {

@@ -10,7 +10,7 @@ use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 
 use super::Parts;
-use super::ask::{self, Answered, Wanted};
+use super::ask::{self, Answered, Unanswered, Wanted};
 use super::call::Call;
 use super::proxy::{Refused, forward};
 use super::reply::{Reply, Verdict};
@@ -28,7 +28,7 @@ pub(super) async fn tell(parts: &Arc<Parts>, call: &Call) -> Result<Reply, Refus
     let mut looked = match look_up(parts, call, &batch).await {
         Ok(looked) => looked,
         Err(Aside::Bypass(reason)) => return forward(parts, call, Outcome::Bypass, Some(reason)).await,
-        Err(Aside::NotCached) => return Err(Refused::at(Refusal::NotCached, Outcome::Miss, None)),
+        Err(Aside::NotCached(reason)) => return Err(Refused::at(Refusal::NotCached, Outcome::Miss, reason)),
     };
     if !looked.refresh.is_empty() {
         // Nobody waits for what comes of it.
@@ -43,7 +43,10 @@ pub(super) async fn tell(parts: &Arc<Parts>, call: &Call) -> Result<Reply, Refus
         let told = ask::ask(parts, call, &batch, wanted).await;
         match told.unwrap_or_else(|_| Err(ask::abandoned())) {
             Ok(got) => answered = Some(got),
-            Err(error) => return Err(Refused::at(error.into(), looked.outcome(), looked.reason)),
+            Err(Unanswered { error, stale }) => match stale {
+                Some(stale) => looked.stand_in(stale),
+                None => return Err(Refused::at(error.into(), looked.outcome(), looked.reason)),
+            },
         }
     }
     if let Some(got) = &mut answered {
@@ -72,7 +75,7 @@ pub(super) async fn tell(parts: &Arc<Parts>, call: &Call) -> Result<Reply, Refus
 /// What the cache says about a whole batch, rather than about its items.
 enum Aside {
     Bypass(Reason),
-    NotCached,
+    NotCached(Option<Reason>),
 }
 
 /// What the cache says about each item.
@@ -83,7 +86,7 @@ struct Looked {
     wanted: Wanted,
     refresh: Wanted,
     joined: Vec<(usize, Follower)>,
-    /// The part of the cache in items that were not hits.
+    /// The part of the cache in items that were not hits at first.
     misses: Option<Outcome>,
     reason: Option<Reason>,
 }
@@ -111,7 +114,7 @@ async fn look_up(parts: &Arc<Parts>, call: &Call, batch: &Batch) -> Result<Looke
                 looked.joined.push((at, follower));
             }
             Lookup::Bypass(reason) => return Err(Aside::Bypass(reason)),
-            Lookup::NotCached(_) => return Err(Aside::NotCached),
+            Lookup::NotCached(reason) => return Err(Aside::NotCached(worth_saying(reason))),
         }
     }
     Ok(looked)
@@ -125,9 +128,18 @@ async fn look_up_one(parts: &Arc<Parts>, call: &Call, asked: &Asked) -> Lookup {
 impl Looked {
     fn lead(&mut self, at: usize, ticket: Box<Ticket>) {
         self.misses = Some(ticket.outcome);
-        let telling = ticket.reason.filter(|reason| !matches!(reason, Reason::Cause(Cause::ExactOnly | Cause::NoText)));
-        self.reason = self.reason.or(telling);
+        self.reason = self.reason.or(worth_saying(ticket.reason));
         self.wanted.push((at, ticket));
+    }
+
+    /// Stale answers in place of an upstream's failure (RFC 5861, 4).
+    fn stand_in(&mut self, stale: Vec<(usize, Box<Hit>)>) {
+        for (at, hit) in stale {
+            self.found[at] = Some(hit.entry.recording.clone());
+            self.hits.push(*hit);
+        }
+        self.misses = Some(Outcome::Stale);
+        self.reason = Some(Cause::UpstreamError.into());
     }
 
     /// Waits for the items that others lead; one whose leader came to nothing is asked for after all.
@@ -153,7 +165,14 @@ impl Looked {
         }
         let asked: Vec<usize> = wanted.iter().map(|(at, _)| *at).collect();
         let told = ask::ask(parts, call, batch, wanted).await;
-        let got = told.unwrap_or_else(|_| Err(ask::abandoned())).map_err(|_| Cause::Cut)?;
+        let got = match told.unwrap_or_else(|_| Err(ask::abandoned())) {
+            Ok(got) => got,
+            Err(Unanswered { stale: Some(stale), .. }) => {
+                self.stand_in(stale);
+                return Ok(());
+            }
+            Err(_) => return Err(Cause::Cut),
+        };
         asked.iter().zip(got.recordings?).for_each(|(at, got)| self.found[*at] = Some(got));
         Ok(())
     }
@@ -188,6 +207,11 @@ impl Looked {
         };
         Some(Reply { response: whole(call, head, body), verdict })
     }
+}
+
+/// An embedding is never compared by meaning, so that it is not says nothing.
+fn worth_saying(reason: Option<Reason>) -> Option<Reason> {
+    reason.filter(|reason| !matches!(reason, Reason::Cause(Cause::ExactOnly | Cause::NoText)))
 }
 
 /// What hits have in common: the oldest age, the least lifetime left, all that was saved.

@@ -168,7 +168,7 @@ fn failed(error: UpstreamError, ticket: &mut Ticket) -> Led {
 }
 
 /// A 5xx answer as the failure it is (RFC 5861, 4), where a stale answer can stand in for it.
-fn failing(incoming: &Incoming) -> UpstreamError {
+pub(super) fn failing(incoming: &Incoming) -> UpstreamError {
     UpstreamError::Unreachable {
         upstream: incoming.target.model.upstream.to_string(),
         why: format!("it answered {}", incoming.head.status),

@@ -1,5 +1,7 @@
 //! Embeddings are kept per item: a batch asks only for what is not known, and is answered in order.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, FakeUpstream, Gate, Reply, TestApp};
@@ -112,4 +114,63 @@ async fn controls_hold_for_whole_batches() {
     assert_eq!(only.status, 504);
     let bypass = app.post("/v1/embeddings", body).header("cache-control", "no-store").send().await;
     assert_eq!((bypass.outcome(), vectors(&bypass)), ("BYPASS", json!([[1, 1], [2, 2]])));
+}
+
+async fn embed_with(app: &TestApp, input: Value, header: (&str, &str)) -> Reply {
+    let body = json!({ "model": "text-embedding-3-small", "input": input });
+    app.post("/v1/embeddings", body).header(header.0, header.1).send().await
+}
+
+#[tokio::test]
+async fn stale_items_stand_in_for_an_upstream_that_fails() {
+    let upstream = FakeUpstream::openai().reply("").reply("").reply(Answer::error(503)).reply(Answer::error(503));
+    let mut app =
+        TestApp::builder().upstream(upstream).config("[cache]\nttl = \"1m\"\nstale_if_error = \"1h\"\n").start().await;
+    embed(&app, json!(["a", "bb"])).await;
+    app.advance(Duration::from_secs(120));
+    embed(&app, json!(["ccc"])).await;
+    let down = embed(&app, json!(["a", "ccc", "bb"])).await;
+    assert_eq!((down.outcome(), down.reason(), down.header("age")), ("STALE", "upstream-error", "120"));
+    assert_eq!(vectors(&down), json!([[1, 1], [3, 3], [2, 2]]));
+    assert_eq!(app.upstream().seen()[2].json()["input"], json!(["a", "bb"]));
+    // What was never known cannot be made up: the upstream's own error reaches the client.
+    let unknown = embed(&app, json!(["a", "dddd"])).await;
+    assert_eq!((unknown.status, unknown.json()["error"]["type"].as_str()), (503, Some("scripted_error")));
+
+    app.upstreams[0].stop().await;
+    assert_eq!(vectors(&embed(&app, json!(["bb"])).await), json!([[2, 2]]));
+    assert_eq!(embed(&app, json!(["bb", "dddd"])).await.status, 502);
+    app.advance(Duration::from_secs(7200));
+    assert_eq!(embed(&app, json!(["bb"])).await.status, 502, "too old even for that");
+}
+
+#[tokio::test]
+async fn request_controls_hold_for_each_item() {
+    let app = TestApp::with(FakeUpstream::openai().always("")).await;
+    embed_with(&app, json!(["a"]), ("x-cache-ttl", "1m")).await;
+    app.advance(Duration::from_secs(30));
+    embed(&app, json!(["bb"])).await;
+    let both = || json!(["a", "bb"]);
+    let last_asked = || app.upstream().seen().last().unwrap().json()["input"].clone();
+
+    assert_eq!(embed_with(&app, both(), ("cache-control", "max-age=30")).await.outcome(), "HIT");
+    let partly = embed_with(&app, both(), ("cache-control", "max-age=29")).await;
+    assert_eq!((partly.outcome(), partly.reason(), last_asked()), ("MISS", "not-fresh-enough", json!(["a"])));
+    let refreshed = embed_with(&app, both(), ("cache-control", "no-cache")).await;
+    assert_eq!((refreshed.outcome(), last_asked()), ("REFRESH", both()));
+    assert_eq!(embed_with(&app, both(), ("x-cache-mode", "off")).await.outcome(), "BYPASS");
+    assert_eq!(embed_with(&app, both(), ("x-cache-namespace", "other")).await.outcome(), "MISS");
+
+    let known = embed_with(&app, both(), ("cache-control", "only-if-cached")).await;
+    assert_eq!((known.outcome(), vectors(&known)), ("HIT", json!([[1, 1], [2, 2]])));
+    embed_with(&app, json!(["ccc"]), ("x-cache-mode", "read-only")).await;
+    let calls = app.upstream().calls();
+    for input in [json!(["a", "ccc"]), json!({ "odd": 1 })] {
+        assert_eq!(embed_with(&app, input, ("cache-control", "only-if-cached")).await.status, 504);
+    }
+    assert_eq!(app.upstream().calls(), calls, "nothing was forwarded");
+    embed_with(&app, json!(["ccc"]), ("x-cache-ttl", "1m")).await;
+    app.advance(Duration::from_secs(90));
+    assert_eq!(embed_with(&app, json!(["ccc"]), ("cache-control", "max-stale=60")).await.outcome(), "STALE");
+    assert_eq!(embed_with(&app, json!(["ccc"]), ("cache-control", "max-stale=9")).await.outcome(), "MISS");
 }
