@@ -59,6 +59,10 @@ impl Upstreams for LiveUpstreams {
         self.fleet.load().plan(path, model, local_only)
     }
 
+    fn plan_unseen(&self, path: &str) -> Option<Plan> {
+        self.fleet.load().plan_unseen(path)
+    }
+
     async fn send(&self, plan: &Plan, request: Outgoing) -> Result<Incoming, UpstreamError> {
         self.fleet.load_full().send(plan, request).await
     }

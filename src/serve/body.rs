@@ -6,36 +6,76 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
+use super::headers::codings;
+use super::{LargerBodies, Settings};
+use crate::domain::Cause;
 use crate::upstream::Upload;
-use crate::wire::Refusal;
+use crate::wire::content_coding::{Undecodable, decode, decode_start};
+use crate::wire::{self, Refusal};
+
+/// A request's body, as far as it is held.
+#[derive(Debug)]
+pub(super) struct Taken {
+    /// As it came: all of it, or its beginning.
+    pub(super) body: Bytes,
+    /// What comes after its beginning.
+    pub(super) rest: Option<Upload>,
+    /// The body to read: without its content coding. As it came where that cannot be undone.
+    pub(super) text: Bytes,
+    /// Why it is not read: it is too large, as it is or decoded.
+    pub(super) unread: Option<Cause>,
+    /// The model name in it, if one can be found.
+    pub(super) model: Option<String>,
+}
+
+/// Takes a body: whole where `[server] max_body` allows, else its beginning and a way to the rest.
+///
+/// # Errors
+/// When it stops coming or breaks off, or when larger ones are refused.
+pub(super) async fn take(settings: &Settings, headers: &HeaderMap, body: Body) -> Result<Taken, Refusal> {
+    let (most, idle) = (settings.max_body.as_usize(), settings.body_timeout.0);
+    let (body, rest) = match receive(body, most, idle).await? {
+        Received::Whole(body) => (body, None),
+        Received::Larger(..) if settings.larger_bodies == LargerBodies::Refuse => return Err(Refusal::TooLarge),
+        Received::Larger(first, rest) => {
+            let length = length(headers).and_then(|all| all.checked_sub(first.len() as u64));
+            (first, Some(upload(length, rest, idle)))
+        }
+    };
+    let codings = codings(headers);
+    let decoded = if rest.is_some() { Err(Undecodable::TooLarge) } else { decode(&codings, &body, most) };
+    Ok(match decoded {
+        Ok(text) => Taken { model: wire::model_of(&text), body, rest, text, unread: None },
+        Err(Undecodable::TooLarge) => {
+            let model = wire::model_in_head(&decode_start(&codings, &body, most));
+            Taken { text: body.clone(), body, rest, unread: Some(Cause::TooLarge), model }
+        }
+        Err(_) => Taken { model: wire::model_of(&body), text: body.clone(), body, rest, unread: None },
+    })
+}
+
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
 
 /// How a body came.
-pub(super) enum Received {
+enum Received {
     /// All of it.
     Whole(Bytes),
     /// More than may be held: what has come, and the rest.
     Larger(Bytes, Body),
 }
 
-/// Reads a body of at most `most` bytes whose sender is never silent for longer than `idle`.
-///
-/// # Errors
-/// When it is larger, stops coming, or breaks off.
-pub(super) async fn collect(body: Body, most: usize, idle: Duration) -> Result<Bytes, Refusal> {
-    match receive(body, most, idle).await? {
-        Received::Whole(bytes) => Ok(bytes),
-        Received::Larger(..) => Err(Refusal::TooLarge),
-    }
-}
-
 /// Reads a body, as far as it fits into `most` bytes.
 ///
 /// # Errors
 /// When it stops coming for longer than `idle`, or breaks off.
-pub(super) async fn receive(mut body: Body, most: usize, idle: Duration) -> Result<Received, Refusal> {
+async fn receive(mut body: Body, most: usize, idle: Duration) -> Result<Received, Refusal> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     while let Some(data) = next(&mut body, idle).await {
@@ -54,15 +94,15 @@ pub(super) async fn receive(mut body: Body, most: usize, idle: Duration) -> Resu
     Ok(Received::Whole(if rest.is_empty() { first } else { joined(&first, &rest) }))
 }
 
-/// The whole of a body that is too large to hold, to be sent on as it comes.
-pub(super) fn upload(length: Option<u64>, first: Bytes, rest: Body, idle: Duration) -> Upload {
+/// The rest of a body that is too large to hold, to be sent on as it comes.
+fn upload(length: Option<u64>, rest: Body, idle: Duration) -> Upload {
     let rest = stream::unfold(Some(rest), move |rest| async move {
         let mut rest = rest?;
         let piece = next(&mut rest, idle).await?;
         let more = piece.is_ok().then_some(rest);
         Some((piece, more))
     });
-    Upload::new(length, stream::iter([Ok(first)]).chain(rest).boxed())
+    Upload::new(length, rest.boxed())
 }
 
 async fn next(body: &mut Body, idle: Duration) -> Option<io::Result<Bytes>> {

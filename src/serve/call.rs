@@ -1,4 +1,4 @@
-//! One request, received: its controls, its tenant and its whole body.
+//! One request, received: its controls, its tenant and its body.
 
 use std::sync::Arc;
 
@@ -7,25 +7,28 @@ use bytes::Bytes;
 use http::header::CONTENT_ENCODING;
 use http::request::Parts as RequestHead;
 
-use super::body::collect;
+use super::body::{Taken, take};
 use super::directives::{Malformed, directives, reported};
 use super::{Parts, headers};
-use crate::domain::{Asked, Directives, EntryId, Query, Surface, TenantId};
-use crate::upstream::{Outgoing, Plan};
-use crate::wire::content_coding::decode;
-use crate::wire::{self, Refusal};
+use crate::domain::{Asked, Cause, Directives, EntryId, Query, Surface, TenantId};
+use crate::upstream::{Outgoing, Plan, Upload};
+use crate::wire::Refusal;
 
-/// A request to a cacheable surface, received in full.
+/// A request to a cacheable surface, received as far as it may be held.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) surface: Surface,
     pub(super) head: RequestHead,
     pub(super) directives: Directives,
     pub(super) tenant: TenantId,
-    /// The body as it came.
+    /// The body as it came; its beginning, where there is a `rest`.
     pub(super) body: Bytes,
+    /// The rest of a body too large to hold, which can be sent on once.
+    pub(super) rest: Option<Upload>,
     /// The body to read: without the client's content coding. As it came where the coding is not understood.
     pub(super) text: Bytes,
+    /// Why the body is not read.
+    pub(super) unread: Option<Cause>,
     /// The model name in the body, if one can be found.
     pub(super) model: Option<Arc<str>>,
     /// Who may answer.
@@ -36,7 +39,8 @@ impl Call {
     /// Receives the request of `tenant`.
     ///
     /// # Errors
-    /// When a control of dejavu's own is malformed, the body is too large or stops coming, or no route leads anywhere.
+    /// When a control of dejavu's own is malformed, the body stops coming, larger ones are refused, or no route leads
+    /// anywhere.
     pub(super) async fn receive(
         parts: &Parts,
         surface: Surface,
@@ -48,12 +52,16 @@ impl Call {
         if let Some(entry) = reported(&head.headers, &parts.settings.controls)? {
             report(parts, &tenant, entry).await;
         }
-        let most = parts.settings.max_body.as_usize();
-        let body = collect(body, most, parts.settings.body_timeout.0).await?;
-        let text = decode(&headers::codings(&head.headers), &body, most).unwrap_or_else(|_| body.clone());
-        let model: Option<Arc<str>> = wire::model_of(&text).map(Arc::from);
-        let plan = parts.upstreams.plan(surface.path(), model.as_deref(), directives.local_only)?;
-        Ok(Self { surface, head, directives, tenant, body, text, model, plan })
+        let Taken { body, rest, text, unread, model } = take(&parts.settings, &head.headers, body).await?;
+        let model: Option<Arc<str>> = model.map(Arc::from);
+        let plan = if unread.is_some() && model.is_none() {
+            // A guess could send the request where its model's route never would.
+            let unseen = parts.upstreams.plan_unseen(surface.path()).filter(|_| !directives.local_only);
+            unseen.ok_or(Refusal::ModelUnseen)?
+        } else {
+            parts.upstreams.plan(surface.path(), model.as_deref(), directives.local_only)?
+        };
+        Ok(Self { surface, head, directives, tenant, body, rest, text, unread, model, plan })
     }
 
     /// What the engine looks up.
@@ -82,7 +90,8 @@ impl Call {
             headers.remove(CONTENT_ENCODING);
         }
         let method = self.head.method.clone();
-        Outgoing { method, path: path_and_query(&self.head), headers, body, upload: None, model: self.model.clone() }
+        let (path, upload) = (path_and_query(&self.head), self.rest.clone());
+        Outgoing { method, path, headers, body, upload, model: self.model.clone() }
     }
 }
 

@@ -42,7 +42,7 @@ const fn status(refusal: &Refusal) -> StatusCode {
         Refusal::Forbidden(_) => StatusCode::FORBIDDEN,
         Refusal::BadRequest(_) => StatusCode::BAD_REQUEST,
         Refusal::NoRoute(_) => StatusCode::NOT_FOUND,
-        Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Refusal::TooLarge | Refusal::ModelUnseen => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::OverLimit(_) => StatusCode::TOO_MANY_REQUESTS,
         Refusal::Unreachable(_) => StatusCode::BAD_GATEWAY,
         Refusal::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,

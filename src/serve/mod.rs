@@ -44,7 +44,7 @@ use crate::upstream::Upstreams;
 pub use admin::{Reload, Reloaded, Vault};
 pub use health::{PartState, Probe, Readiness};
 pub use listen::{Limits, Listener};
-pub use settings::{AdminSettings, Controls, ReplaySettings, Settings};
+pub use settings::{AdminSettings, Controls, LargerBodies, ReplaySettings, Settings};
 
 /// Everything that answering requests takes. Made by `app`.
 #[derive(Clone)]

@@ -4,17 +4,14 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::response::Response;
-use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, Method};
+use http::Method;
 
-use super::body::{Received, receive, upload};
+use super::body::{Taken, take};
 use super::call::path_and_query;
 use super::directives::directives;
 use super::{Parts, ReplaySettings, error, headers, pace};
 use crate::upstream::{Incoming, Outgoing};
-use crate::wire::content_coding::decode;
-use crate::wire::{self, Refusal};
+use crate::wire::Refusal;
 
 /// Passes one request on.
 pub(super) async fn pass(parts: Arc<Parts>, request: Request) -> Response {
@@ -28,27 +25,18 @@ pub(super) async fn pass(parts: Arc<Parts>, request: Request) -> Response {
 async fn send(parts: &Parts, request: Request) -> Result<Incoming, Refusal> {
     let (head, body) = request.into_parts();
     let local_only = directives(&head.headers, &parts.settings.controls)?.local_only;
-    let (most, idle) = (parts.settings.max_body.as_usize(), parts.settings.body_timeout.0);
-    let (body, upload) = match receive(body, most, idle).await? {
-        Received::Whole(body) => (body, None),
-        Received::Larger(first, rest) => (Bytes::new(), Some(upload(length(&head.headers), first, rest, idle))),
-    };
-    let text = decode(&headers::codings(&head.headers), &body, most).unwrap_or_else(|_| body.clone());
-    let model = wire::model_of(&text).or_else(|| model_in_path(&head.method, head.uri.path()).map(str::to_owned));
+    let Taken { body, rest, model, .. } = take(&parts.settings, &head.headers, body).await?;
+    let model = model.or_else(|| model_in_path(&head.method, head.uri.path()).map(str::to_owned));
     let plan = parts.upstreams.plan(head.uri.path(), model.as_deref(), local_only)?;
     let outgoing = Outgoing {
         path: path_and_query(&head),
         headers: headers::to_send_on(&head.headers),
         method: head.method,
         body,
-        upload,
+        upload: rest,
         model: model.map(Arc::from),
     };
     Ok(parts.upstreams.send(&plan, outgoing).await?)
-}
-
-fn length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// `GET /v1/models/{model}` asks about a model by its path.

@@ -53,6 +53,9 @@ pub(super) async fn answer(parts: Arc<Parts>, surface: Surface, request: Request
 
 /// The story itself.
 async fn tell(parts: &Arc<Parts>, call: &Call) -> Result<Reply, Refused> {
+    if let Some(cause) = call.unread {
+        return forward(parts, call, Outcome::Bypass, Some(cause.into())).await;
+    }
     if matches!(call.surface, Surface::OpenaiEmbeddings | Surface::OllamaEmbed | Surface::OllamaEmbeddings) {
         return embeddings::tell(parts, call).await;
     }
@@ -123,13 +126,16 @@ fn worth_saying(reason: Option<Reason>) -> Option<Reason> {
     reason.filter(|reason| *reason != Cause::ExactOnly.into())
 }
 
-/// Forwards a request without keeping anything, bytes as they come.
+/// Forwards a request without keeping anything, bytes as they come; unless its client wants nothing but what is cached.
 pub(super) async fn forward(
     parts: &Parts,
     call: &Call,
     outcome: Outcome,
     reason: Option<Reason>,
 ) -> Result<Reply, Refused> {
+    if call.directives.only_if_cached {
+        return Err(Refused::at(Refusal::NotCached, outcome, reason));
+    }
     let incoming = parts.upstreams.send(&call.plan, call.outgoing()).await;
     let incoming = incoming.map_err(|error| Refused::at(error.into(), outcome, reason))?;
     let verdict = Verdict::forwarded(outcome, reason).by(&incoming.target);

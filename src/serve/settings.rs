@@ -13,8 +13,10 @@ use crate::domain::{Credential, Lasting, Size};
 pub struct Settings {
     /// Where apps connect.
     pub listen: SocketAddr,
-    /// The largest request body taken; a larger one is refused with 413.
+    /// The largest request body that is held and read.
     pub max_body: Size,
+    /// What becomes of a larger one.
+    pub larger_bodies: LargerBodies,
     /// How long answers under way may go on after a stop was asked for.
     pub drain: Lasting,
     /// How long a client may take over its request's head.
@@ -40,6 +42,7 @@ impl Default for Settings {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8686)),
             max_body: Size::mib(10),
+            larger_bodies: LargerBodies::Forward,
             drain: Lasting::seconds(30),
             header_timeout: Lasting::seconds(15),
             body_timeout: Lasting::seconds(30),
@@ -59,6 +62,16 @@ impl Settings {
     pub fn extra_key_headers(&self) -> Vec<HeaderName> {
         self.key_headers.iter().filter_map(|name| name.parse().ok()).collect()
     }
+}
+
+/// What becomes of a request whose body is larger than is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LargerBodies {
+    /// It goes to its upstream as it comes; the cache takes no part.
+    Forward,
+    /// It is answered with 413, on every path.
+    Refuse,
 }
 
 /// `[server.controls]`: request controls that clients may use. One that is switched off is ignored.

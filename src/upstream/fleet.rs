@@ -129,6 +129,10 @@ impl Upstreams for Fleet {
         Ok(Plan { targets, lifetimes, route })
     }
 
+    fn plan_unseen(&self, path: &str) -> Option<Plan> {
+        self.plan(path, None, false).ok().filter(|_| self.routes.treat_all_alike())
+    }
+
     async fn send(&self, plan: &Plan, request: Outgoing) -> Result<Incoming, UpstreamError> {
         let mut outcome = Err(UpstreamError::NoRoute(request.model.as_deref().unwrap_or_default().to_owned()));
         for (at, target) in plan.targets.iter().enumerate() {

@@ -53,7 +53,7 @@ pub struct Outgoing {
     pub headers: HeaderMap,
     /// The body's bytes, untouched.
     pub body: Bytes,
-    /// A body too large to hold, instead of `body`.
+    /// The rest of a body too large to hold; `body` is its beginning.
     pub upload: Option<Upload>,
     /// The model name the client wrote, if the body has one: replaced in the body only when a target is asked
     /// for another name.
@@ -123,6 +123,10 @@ pub trait Upstreams: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`UpstreamError::NoRoute`] and [`UpstreamError::Residency`].
     fn plan(&self, path: &str, model: Option<&str>, local_only: bool) -> Result<Plan, UpstreamError>;
+
+    /// Who may answer a request to `path` whose model name cannot be seen. `None` where the name would decide who, or
+    /// what they are asked for.
+    fn plan_unseen(&self, path: &str) -> Option<Plan>;
 
     /// Sends a request along a plan, failing over until a target answers. An error status is an answer; where
     /// another target remains, 429 and 5xx are not passed on before it was tried.

@@ -71,6 +71,12 @@ impl Routes {
         Some(route.way(model))
     }
 
+    /// Whether every model goes the same way, under its own name.
+    pub(super) fn treat_all_alike(&self) -> bool {
+        let alike = |route: &Route| route.pattern.takes_all() && route.to.iter().all(|(_, named)| named.is_none());
+        self.0.first().is_none_or(alike)
+    }
+
     /// The route for requests that name no model: the first one that takes every model.
     pub(super) fn catch_all(&self) -> Option<Way> {
         let route = self.0.iter().find(|route| route.pattern.takes_all())?;

@@ -17,7 +17,7 @@ use super::tags::TagBoard;
 use super::transport::{Failure, Limits, NoTransport, Response, Transport, Trust};
 use super::{Incoming, Kind, Outgoing, Upload, UpstreamError, UpstreamHealth};
 use crate::domain::{Credential, Location, Target};
-use crate::wire::rename_model;
+use crate::wire::{rename_model, rename_model_in_head};
 
 /// One `[[upstream]]` at work.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ impl Server {
         let sent = Instant::now();
         let method = request.method.clone();
         let answer = match &request.upload {
-            Some(upload) => self.transport.upload(method, &url, headers, upload).await,
+            Some(rest) => self.transport.upload(method, &url, headers, body, rest).await,
             None => self.transport.call(method, &url, headers, body).await,
         };
         match &answer {
@@ -190,8 +190,9 @@ pub(super) fn worth_another(status: StatusCode) -> bool {
 
 /// The client's own bytes, unless the target knows the model by another name.
 fn body_for(request: &Outgoing, target: &Target) -> Bytes {
+    let rename = if request.upload.is_some() { rename_model_in_head } else { rename_model };
     let renamed = match &request.model {
-        Some(written) if *written != target.model.name => rename_model(&request.body, &target.model.name),
+        Some(written) if *written != target.model.name => rename(&request.body, &target.model.name),
         _ => None,
     };
     renamed.unwrap_or_else(|| request.body.clone())

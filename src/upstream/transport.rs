@@ -107,7 +107,7 @@ impl Transport {
         self.answered(answer.map_err(|_| Failure::Silent(self.limits.answer))?)
     }
 
-    /// Sends one request whose body comes in pieces, and waits for the answer's head for as long as pieces go out.
+    /// Sends one request whose body comes in pieces, the first of which is here, and waits for the answer's head for as long as pieces go out.
     ///
     /// # Errors
     /// [`Failure::Unreachable`] and [`Failure::Silent`]; a body that was sent before cannot be sent again.
@@ -116,13 +116,15 @@ impl Transport {
         method: Method,
         url: &str,
         mut headers: HeaderMap,
+        first: Bytes,
         upload: &Upload,
     ) -> Result<Response, Failure> {
         let again = || Failure::Unreachable("the request's body was sent already".to_owned());
-        let body = reqwest::Body::wrap_stream(upload.take().ok_or_else(again)?);
+        let rest = upload.take().ok_or_else(again)?;
         if let Some(length) = upload.length() {
-            headers.insert(CONTENT_LENGTH, length.into());
+            headers.insert(CONTENT_LENGTH, (first.len() as u64 + length).into());
         }
+        let body = reqwest::Body::wrap_stream(stream::iter([Ok(first)]).chain(rest));
         let sending = self.client.request(method, url).headers(headers).body(body).send();
         tokio::pin!(sending);
         let mut sent = upload.pieces();

@@ -1,4 +1,4 @@
-//! Request bodies too large to hold: sent on as they come, once.
+//! Request bodies too large to hold: what comes after their beginning is sent on as it comes, once.
 
 use std::fmt;
 use std::io;
@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use parking_lot::Mutex;
 
-/// A body that is sent on as it comes. It can be sent once, so there is no second try with it. Clones are the same
+/// The rest of a body, which is sent on as it comes. It can be sent once, so there is no second try with it. Clones are the same
 /// body.
 #[derive(Clone)]
 pub struct Upload {
@@ -27,7 +27,7 @@ pub(super) struct Progress {
 }
 
 impl Upload {
-    /// A body of `length` bytes, where the client told. Its stream must end by itself when the client goes silent.
+    /// A rest of `length` bytes, where the client told. Its stream must end by itself when the client goes silent.
     #[must_use]
     pub fn new(length: Option<u64>, body: BoxStream<'static, io::Result<Bytes>>) -> Self {
         Self { length, body: Arc::new(Mutex::new(Some(body))), progress: Arc::default() }

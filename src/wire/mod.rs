@@ -31,7 +31,7 @@ mod sse;
 mod strict;
 mod turns;
 
-pub use members::{model_of, rename_model};
+pub use members::{model_in_head, model_of, rename_model, rename_model_in_head};
 pub use own::{Spoken, fingerprint, question, spoken};
 pub use recorder::Recorder;
 pub use refuse::{Refusal, refuse};

@@ -20,6 +20,8 @@ pub enum Refusal {
     NoRoute(String),
     /// 413: the body is larger than the server takes.
     TooLarge,
+    /// 413: the body is larger than the server reads, and what decides where it goes stands too late in it.
+    ModelUnseen,
     /// 429: a limit of the operator's.
     OverLimit(Duration),
     /// 502: no upstream could be reached.
@@ -55,6 +57,11 @@ fn message(refusal: &Refusal) -> String {
         Refusal::BadRequest(why) => format!("dejavu: {why}"),
         Refusal::NoRoute(model) => format!("dejavu: model '{model}' not found: no route leads to it"),
         Refusal::TooLarge => "dejavu: the request body is larger than this server takes".into(),
+        Refusal::ModelUnseen => {
+            "dejavu: the request body is larger than this server reads, and the model's name, which \
+             decides where it goes, is not at its beginning"
+                .into()
+        }
         Refusal::OverLimit(wait) => format!("dejavu: over the limit; try again in {}", seconds(*wait)),
         Refusal::Unreachable(why) => format!("dejavu: no upstream could be reached: {why}"),
         Refusal::Busy(wait) => format!("dejavu: every upstream is busy; try again in {}", seconds(*wait)),
@@ -76,7 +83,7 @@ fn openai_words(refusal: &Refusal) -> (&'static str, Value, Value) {
         Refusal::Forbidden(_) => ("permission_error", Value::Null, "permission_denied".into()),
         Refusal::BadRequest(_) => ("invalid_request_error", Value::Null, Value::Null),
         Refusal::NoRoute(_) => ("invalid_request_error", "model".into(), "model_not_found".into()),
-        Refusal::TooLarge => ("invalid_request_error", Value::Null, "request_too_large".into()),
+        Refusal::TooLarge | Refusal::ModelUnseen => ("invalid_request_error", Value::Null, "request_too_large".into()),
         Refusal::OverLimit(_) => ("requests", Value::Null, "rate_limit_exceeded".into()),
         Refusal::Unreachable(_) => ("server_error", Value::Null, "upstream_unreachable".into()),
         Refusal::Busy(_) => ("server_error", Value::Null, "overloaded".into()),
@@ -91,7 +98,7 @@ const fn anthropic_word(refusal: &Refusal) -> &'static str {
         Refusal::Forbidden(_) => "permission_error",
         Refusal::BadRequest(_) => "invalid_request_error",
         Refusal::NoRoute(_) => "not_found_error",
-        Refusal::TooLarge => "request_too_large",
+        Refusal::TooLarge | Refusal::ModelUnseen => "request_too_large",
         Refusal::OverLimit(_) => "rate_limit_error",
         Refusal::Unreachable(_) => "api_error",
         Refusal::Busy(_) => "overloaded_error",

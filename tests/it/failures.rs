@@ -104,12 +104,16 @@ async fn no_route_is_said_in_the_callers_protocol() {
 }
 
 #[tokio::test]
-async fn a_body_larger_than_the_server_takes_is_refused() {
-    let app =
-        TestApp::builder().upstream(FakeUpstream::openai()).config("[server]\nmax_body = \"1KiB\"\n").start().await;
+async fn larger_bodies_are_refused_where_the_operator_says_so() {
+    let app = TestApp::builder()
+        .upstream(FakeUpstream::openai())
+        .config("[server]\nmax_body = \"1KiB\"\nlarger_bodies = \"refuse\"\n")
+        .start()
+        .await;
     let refused = app.chat(&"long ".repeat(500)).send().await;
     assert_eq!(refused.status, 413);
     assert!(refused.json()["error"]["message"].is_string());
+    assert_eq!(app.send("POST", "/v1/files", "long ".repeat(500)).send().await.status, 413);
 }
 
 #[tokio::test]

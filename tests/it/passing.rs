@@ -1,5 +1,7 @@
 //! What passes through: bytes, headers, unknown paths.
 
+use std::io::Write;
+
 use crate::harness::{Answer, FakeUpstream, TestApp};
 
 #[tokio::test]
@@ -126,4 +128,77 @@ async fn an_upload_larger_than_dejavu_holds_goes_on_as_it_comes() {
         (&seen.headers["content-type"], &seen.headers["content-length"]),
         (&"audio/wav".parse().unwrap(), &1_000_000.into())
     );
+}
+
+/// A chat that is larger than these tests let dejavu hold.
+fn large_chat(model: &str) -> String {
+    let prompt = "long ".repeat(100_000);
+    format!("{{\"model\":\"{model}\", \"messages\":[{{\"role\":\"user\",\"content\":\"{prompt}\"}}]}}")
+}
+
+const HOLDS_LITTLE: &str = "[server]\nmax_body = \"64KiB\"\n";
+
+#[tokio::test]
+async fn a_body_larger_than_dejavu_holds_goes_on_uncached() {
+    let app = TestApp::builder().upstream(FakeUpstream::openai().always("one")).config(HOLDS_LITTLE).start().await;
+    let body = large_chat("gpt-4o");
+    for path in ["/v1/chat/completions", "/v1/embeddings"] {
+        for _ in 0..2 {
+            let reply = app.send("POST", path, body.clone()).header("content-type", "application/json").send().await;
+            assert_eq!((reply.status, reply.outcome(), reply.reason()), (200, "BYPASS", "too-large"), "{path}");
+            let seen = app.upstream().seen().pop().unwrap();
+            assert!(seen.body == body, "{} bytes arrived", seen.body.len());
+            assert_eq!(seen.headers["content-length"], body.len().to_string());
+        }
+    }
+    let only = app.send("POST", "/v1/chat/completions", body).header("cache-control", "only-if-cached").send().await;
+    assert_eq!((only.status, only.reason(), app.upstream().calls()), (504, "too-large", 4));
+}
+
+#[tokio::test]
+async fn a_body_that_is_larger_only_when_decoded_goes_on_as_it_came() {
+    let app = TestApp::builder().upstream(FakeUpstream::openai().reply("one")).config(HOLDS_LITTLE).start().await;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(large_chat("gpt-4o").as_bytes()).unwrap();
+    let body = encoder.finish().unwrap();
+    let ask = app.send("POST", "/v1/chat/completions", body.clone()).header("content-encoding", "gzip");
+    let reply = ask.send().await;
+    assert_eq!((reply.outcome(), reply.reason()), ("BYPASS", "too-large"));
+    assert!(app.upstream().seen()[0].body == body);
+}
+
+#[tokio::test]
+async fn a_large_body_is_routed_by_the_model_at_its_beginning() {
+    let routes = "
+        [[route]]
+        model = \"mine/*\"
+        to = [\"ollama\"]
+        strip_prefix = true
+        [[route]]
+        model = \"*\"
+        to = [\"openai\"]
+    ";
+    let app = TestApp::builder()
+        .upstream(FakeUpstream::openai().always("cloud"))
+        .upstream(FakeUpstream::ollama().always("local"))
+        .config(&format!("{HOLDS_LITTLE}{routes}"))
+        .start()
+        .await;
+    let ask = |body: String| app.send("POST", "/v1/chat/completions", body).send();
+    assert_eq!(ask(large_chat("gpt-4o")).await.said(), "cloud");
+    let mine = ask(large_chat("mine/llama3.2")).await;
+    assert_eq!((mine.outcome(), mine.said().as_str(), mine.header("x-upstream")), ("BYPASS", "local", "ollama"));
+    let seen = app.upstreams[1].seen().pop().unwrap();
+    assert!(seen.body == large_chat("llama3.2"));
+    assert_eq!(seen.headers["content-length"], large_chat("llama3.2").len().to_string());
+    // Where the model comes too late, nobody can say whether the request may leave for the cloud.
+    let late =
+        large_chat("mine/llama3.2").replace("\"model\":\"mine/llama3.2\", ", "").replace("}]}", "}],\"model\":\"m\"}");
+    let refused = ask(late.clone()).await;
+    assert_eq!((refused.status, refused.json()["error"]["code"].as_str()), (413, Some("request_too_large")));
+
+    let one = TestApp::builder().upstream(FakeUpstream::openai().reply("one")).config(HOLDS_LITTLE).start().await;
+    assert_eq!(one.send("POST", "/v1/chat/completions", late.clone()).send().await.said(), "one");
+    let local = one.send("POST", "/v1/chat/completions", late).header("x-residency", "local").send().await;
+    assert_eq!(local.status, 413);
 }

@@ -34,6 +34,10 @@ impl Upstreams for Scripted {
         panic!("canaries are asked where the operator says, by no route")
     }
 
+    fn plan_unseen(&self, _: &str) -> Option<Plan> {
+        None
+    }
+
     async fn send(&self, plan: &Plan, request: Outgoing) -> Result<Incoming, UpstreamError> {
         self.asked.lock().push(serde_json::from_slice(&request.body).unwrap());
         let Some(text) = self.answers.lock().pop_front() else {

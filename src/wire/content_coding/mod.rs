@@ -108,6 +108,19 @@ pub fn decode(content_encoding: &str, body: &Bytes, at_most: usize) -> Result<By
     Ok(decoded.into())
 }
 
+/// Decodes the beginning of a body, as far as `at_most` bytes and the body's own faults allow.
+#[must_use]
+pub fn decode_start(content_encoding: &str, body: &Bytes, at_most: usize) -> Bytes {
+    let Ok(mut decoder) = Decoder::new(content_encoding, at_most) else { return Bytes::new() };
+    if decoder.is_identity() {
+        return body.clone();
+    }
+    // In pieces, since a push that fails gives nothing.
+    const PIECE: usize = 256;
+    let decoded = body.chunks(PIECE).map_while(|piece| decoder.push(piece).ok());
+    decoded.flatten().collect::<Vec<u8>>().into()
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
