@@ -70,6 +70,7 @@ fn query(prompt: &str) -> Query {
         namespace: Namespace::default(),
         headers: Digest::of(b""),
         targets: vec![Target { model, location: Location::Local }],
+        route: "*".into(),
     }
 }
 

@@ -17,6 +17,7 @@ use super::flight::{Flights, Limits};
 use super::present::Present;
 use super::purge::PurgeLog;
 use super::reembed::Backlog;
+use super::risk::Risk;
 use super::settings::{Settings, WhenUnsure};
 use super::shelf::Shelf;
 use super::warm::Warmth;
@@ -59,6 +60,7 @@ pub struct Engine {
     pub(super) flights: Arc<Flights>,
     pub(super) purges: PurgeLog,
     pub(super) wrongs: Wrongs,
+    pub(super) risk: Risk,
     pub(super) warmth: Warmth,
     pub(super) backlog: Backlog,
     /// The longest time past expiry for which a route was seen to let answers be served, in milliseconds.
@@ -77,6 +79,7 @@ impl Engine {
             epochs: Epochs::open(ledger.clone(), versions).await,
             canaries: Canaries::open(ledger.clone()).await,
             wrongs: Wrongs::open(ledger.clone()).await,
+            risk: Risk::open(ledger.clone(), &settings.risk, clock.now()).await,
             purges: PurgeLog::default(),
             warmth: Warmth::default(),
             backlog: Backlog::default(),
@@ -101,11 +104,13 @@ impl Engine {
     /// # Errors
     /// When the ledger fails.
     pub async fn close(&self) -> Result<(), StoreError> {
+        self.risk.keep().await?;
         self.present.keep().await
     }
 
     /// Applies changed settings from the next request on. The hot tier keeps its size until a restart.
     pub fn configure(&self, settings: Settings) {
+        self.risk.configure(&settings.risk, self.now());
         self.settings.store(Arc::new(settings));
     }
 

@@ -13,6 +13,7 @@ use crate::domain::{Cause, Directives, Entry, EntryId, Lifetimes, Match, Outcome
 use crate::policy::context::{Context, History};
 use crate::policy::freshness::{lifetime, time_bound};
 use crate::policy::judge::Finding;
+use crate::policy::risk::Level;
 use crate::policy::timeliness;
 
 /// The decision about one request, laid open.
@@ -42,6 +43,9 @@ pub struct Explanation {
     pub history: Option<(Context, History)>,
     /// Near prompts, most similar first.
     pub candidates: Vec<Considered>,
+    /// The least score that the risk budget calls for; the inner `None` accepts nothing by meaning, the outer one says
+    /// that no wording was looked for.
+    pub level: Option<Option<Level>>,
 }
 
 /// One near prompt.
@@ -78,6 +82,7 @@ impl Engine {
             history: (!query.asked.history.is_empty())
                 .then(|| (settings.context, conversation::history(&query, settings.context))),
             candidates: Vec::new(),
+            level: None,
         };
         match admitted(&query, directives, &settings) {
             Ok(Admitted { read, write, semantic, timeliness: _ }) => {
@@ -120,6 +125,7 @@ impl Asking<'_> {
         if let (Ok(()), Some(prompt)) = (told.semantic, &self.query.asked.prompt) {
             let found = self.consider(&prompt.0).await;
             let chosen = found.chosen;
+            told.level = found.groups.is_some().then_some(found.level);
             if told.served.is_none() {
                 told.reason = told.reason.or(found.reason);
             }

@@ -30,7 +30,7 @@ impl Ticket {
     /// # Errors
     /// Why it was not kept. Nothing that the client need know.
     pub async fn fill(self, filling: Filling) -> Result<Arc<Entry>, Cause> {
-        let Self { lead, due, .. } = self;
+        let Self { lead, mut due, .. } = self;
         let Filling { target, head, recording, took } = filling;
         // First of all the clients: their answer has ended, whatever becomes of the entry.
         match recording {
@@ -45,6 +45,9 @@ impl Ticket {
         // Followers of another shape take it even where it is not kept: it is an answer to their very request.
         lead.entry(head.status.is_success().then(|| entry.clone()));
         let may = may.and(sure);
+        if may.is_ok() {
+            due.settle_doubt(&entry);
+        }
         // Whoever fills may leave; what has begun is brought to its end, so that store and catalog stay in step.
         let tasks = due.engine.tasks.clone();
         let keeping = async move {

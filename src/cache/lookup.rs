@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::engine::{Engine, Versioned};
 use super::flight::{Lead, Seat};
 use super::hot::Kept;
-use super::search::Reading;
+use super::risk::Matched;
+use super::search::{Near, Reading};
 use super::settings::{Settings, WhenUnsure};
 use super::ticket::{Embedding, Ticket};
 use super::{Hit, Lookup};
@@ -140,17 +141,28 @@ impl<'a> Asking<'a> {
         }
         let mut embedding = if semantic.is_ok() { Embedding::Due } else { Embedding::Never };
         let mut against = semantic.err().map(Reason::from);
+        let mut doubted = None;
         if let (Ok(()), Some(prompt), true) = (semantic, &self.query.asked.prompt, trusted) {
             let mut found = self.consider(&prompt.0).await;
             if let Some(place) = found.chosen
                 && self.is_current()
-                && let Reading::Serve(hit, kept, refresh) = found.near.swap_remove(place).reading
+                && let Near { reading: Reading::Serve(mut hit, kept, refresh), finding, .. } =
+                    found.near.swap_remove(place)
             {
-                self.engine.wrongs.matched(self.id(), kept.facts.id);
+                let score = finding.map_or(0.0, |finding| finding.score);
+                let matched = found.groups.map(|groups| Matched { groups, score });
+                self.engine.wrongs.matched(self.id(), kept.facts.id, matched.clone());
+                // A refresh asks the upstream anyway.
+                if let (Some(matched), false) = (matched, refresh) {
+                    let (query, directives) = (&self.query, self.directives);
+                    let picked = self.engine.pick(matched, &hit.entry, self.id(), query, directives);
+                    hit.check = picked.map(Box::new);
+                }
                 return self.hit(hit, &kept, refresh, true);
             }
             embedding = found.embedded.map_or(Embedding::Failed, Embedding::Done);
             against = found.reason;
+            doubted = found.doubted;
         }
         let reason = reason.or_else(|| self.model_changed()).or(against);
         if self.directives.only_if_cached {
@@ -168,7 +180,11 @@ impl<'a> Asking<'a> {
                     drop(lead);
                     self.hit(hit, &kept, refresh, semantic.is_ok())
                 }
-                None => Lookup::Miss(Box::new(Ticket::new(self, lead, Outcome::Miss, reason, embedding, fallback))),
+                None => {
+                    let mut ticket = Ticket::new(self, lead, Outcome::Miss, reason, embedding, fallback);
+                    ticket.doubt(doubted);
+                    Lookup::Miss(Box::new(ticket))
+                }
             },
         }
     }

@@ -24,8 +24,10 @@ mod lookup;
 mod present;
 mod purge;
 mod reembed;
+mod risk;
 mod search;
 mod settings;
+mod shadow;
 mod shelf;
 mod sweep;
 mod ticket;
@@ -40,7 +42,9 @@ pub use explain::{Considered, Explanation};
 pub use fill::Filling;
 pub use follower::{Broken, Followed, Follower};
 pub use purge::{Filter, PurgeError, Purged};
+pub use risk::{Group, RiskReport};
 pub use settings::{Fingerprint, Settings, Versions, WhenUnsure};
+pub use shadow::{Checking, Compared, Spending};
 pub use ticket::Ticket;
 pub use wrongs::Reported;
 
@@ -81,6 +85,8 @@ pub struct Hit {
     pub remaining: Duration,
     /// The right to refresh it in the background, handed to at most one request at a time.
     pub refresh: Option<Box<Ticket>>,
+    /// The duty to check it in the background, where it was picked for that.
+    pub check: Option<Box<Checking>>,
 }
 
 #[cfg(test)]

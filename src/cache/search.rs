@@ -5,15 +5,18 @@ use std::time::Duration;
 
 use super::Hit;
 use super::conversation::Conversation;
+use super::engine::Engine;
 use super::facts::Facts;
 use super::hot::Kept;
 use super::lookup::Asking;
+use super::risk::{Group, Matched};
 use super::settings::WhenUnsure;
 use super::ticket::Fallback;
 use crate::domain::{Cause, Embedded, Entry, Lasting, Lifetimes, Location, Match, Outcome, Reason, Scope};
 use crate::index::Neighbour;
 use crate::policy::freshness::{self, Freshness, freshness};
 use crate::policy::judge::{Candidate, Finding, judge};
+use crate::policy::risk::{self, Level};
 
 /// What reading one entry for this caller came to.
 #[derive(Debug)]
@@ -35,6 +38,12 @@ pub(super) struct Found {
     pub chosen: Option<usize>,
     /// Why there is none.
     pub reason: Option<Reason>,
+    /// The evidence that this request counts among.
+    pub groups: Option<[Group; 4]>,
+    /// One that the judge accepted and the level did not.
+    pub doubted: Option<(Arc<Entry>, Matched)>,
+    /// The level in use for it; `None` accepts nothing by meaning.
+    pub level: Option<Level>,
 }
 
 /// A near prompt.
@@ -68,9 +77,9 @@ impl Asking<'_> {
             }
         }
         let against = |near: &Near| conversation.against(&embedded, near, self);
-        let (chosen, judged) = self.judge(prompt, &mut near, against);
-        let reason = if chosen.is_some() { None } else { judged.or(reason).or(conversation.reason()) };
-        Found { embedded: Some(embedded), near, chosen, reason }
+        let found = self.judge(prompt, &mut near, against);
+        let reason = if found.chosen.is_some() { None } else { found.reason.or(reason).or(conversation.reason()) };
+        Found { embedded: Some(embedded), near, reason, ..found }
     }
 
     /// The nearest of all scopes this conversation may look in, each with the partition it was found in.
@@ -114,29 +123,37 @@ impl Asking<'_> {
         Ok(Some(Near { entry, similarity, against, finding: None, reading }))
     }
 
-    /// Judges those that this caller may be given, last of all by what else speaks `against` one; the chosen one's
-    /// place, or the reason against the nearest.
-    fn judge(
-        &self,
-        prompt: &str,
-        near: &mut [Near],
-        against: impl Fn(&Near) -> Option<Reason>,
-    ) -> (Option<usize>, Option<Reason>) {
+    /// Judges those that this caller may be given, at the level that the risk budget calls for, and last of all by what
+    /// else speaks `against` one: the chosen one's place, or the reason against the nearest.
+    fn judge(&self, prompt: &str, near: &mut [Near], against: impl Fn(&Near) -> Option<Reason>) -> Found {
         let fit: Vec<usize> = (0..near.len()).filter(|place| near[*place].against.is_none()).collect();
         let candidates: Vec<_> = fit
             .iter()
             .map(|place| Candidate { prompt: &near[*place].entry.prompt, similarity: near[*place].similarity })
             .collect();
-        let judgement = judge(prompt, &candidates, self.directives.min_similarity, &self.settings.judge);
+        let mut judgement = judge(prompt, &candidates, self.directives.min_similarity, &self.settings.judge);
+        let groups = Engine::groups(&self.query, judgement.language);
+        let level = self.engine.risk.level(&groups);
+        risk::hold_to(&mut judgement, level);
         for (place, finding) in fit.iter().zip(judgement.findings) {
-            near[*place].against = finding.against.or_else(|| against(&near[*place]));
+            let against = || against(&near[*place]);
+            // Any other reason tells more than the level does.
+            near[*place].against = match finding.against {
+                Some(reason) if reason == Cause::RiskBudget.into() => against().or(Some(reason)),
+                reason => reason.or_else(against),
+            };
             near[*place].finding = Some(finding);
         }
-        if let Some(chosen) = fit.iter().find(|place| near[**place].against.is_none()) {
-            return (Some(*chosen), None);
-        }
+        let chosen = fit.iter().copied().find(|place| near[*place].against.is_none());
         let unfit = near.iter().position(|near| matches!(near.reading, Reading::Unfit(..)));
-        (None, fit.first().or(unfit.as_ref()).and_then(|place| near[*place].against))
+        let telling = fit.first().copied().or(unfit).filter(|_| chosen.is_none());
+        let reason = telling.and_then(|place| near[place].against);
+        let refused = |near: &&Near| near.against == Some(Cause::RiskBudget.into());
+        let doubted = near.iter().find(refused).filter(|_| chosen.is_none()).map(|near| {
+            let score = near.finding.as_ref().map_or(0.0, |finding| finding.score);
+            (near.entry.clone(), Matched { groups: groups.clone(), score })
+        });
+        Found { chosen, reason, groups: Some(groups), doubted, level, ..Found::default() }
     }
 
     /// Whether this caller may be given this entry now.
@@ -151,7 +168,16 @@ impl Asking<'_> {
         }
         let hit = |outcome, reason, remaining| {
             let entry = entry.clone();
-            Box::new(Hit { age: now.since(entry.created), entry, how, outcome, reason, remaining, refresh: None })
+            Box::new(Hit {
+                age: now.since(entry.created),
+                entry,
+                how,
+                outcome,
+                reason,
+                remaining,
+                refresh: None,
+                check: None,
+            })
         };
         match freshness(entry.created, entry.expires, self.directives, now, &self.windows()) {
             Freshness::Fresh { remaining } => {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{Lasting, Mode, Size};
 use crate::policy::context::Context;
-use crate::policy::{admit, freshness, judge, retain};
+use crate::policy::{admit, freshness, judge, retain, risk};
 
 /// The engine's options, and those of the decisions it asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +41,8 @@ pub struct Settings {
     pub admit: admit::Settings,
     /// Which prompts ask the same.
     pub judge: judge::Settings,
+    /// How many of the answers served by meaning may be wrong.
+    pub risk: risk::Settings,
     /// How long answers live.
     pub freshness: freshness::Settings,
     /// Which answers are kept.
@@ -64,6 +66,7 @@ impl Default for Settings {
             versions: Versions::default(),
             admit: admit::Settings::default(),
             judge: judge::Settings::default(),
+            risk: risk::Settings::default(),
             freshness: freshness::Settings::default(),
             retain: retain::Settings::default(),
         }

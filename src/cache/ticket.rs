@@ -12,9 +12,11 @@ use super::facts::Facts;
 use super::flight::Lead;
 use super::follower::Follower;
 use super::lookup::Asking;
+use super::risk::Matched;
 use super::settings::Settings;
 use crate::domain::{
-    Cause, Directives, Embedded, EntryId, Head, Key, Model, Outcome, Query, Reason, Tag, Target, Timestamp, Version,
+    Cause, Directives, Embedded, Entry, EntryId, Head, Key, Model, Outcome, Query, Reason, Tag, Target, Timestamp,
+    Version,
 };
 use crate::policy::freshness::{is_shortened, lifetime};
 
@@ -52,6 +54,8 @@ pub(super) struct Due {
     pub since: Timestamp,
     /// Purges before that.
     pub purges: u64,
+    /// What was refused for the risk budget alone, to be compared with the answer.
+    pub doubted: Option<(Arc<Entry>, Matched)>,
 }
 
 /// Says nothing of what is inside: prompts have no place in a log.
@@ -97,6 +101,7 @@ impl Ticket {
             under: (target.model, version),
             since,
             purges,
+            doubted: None,
         };
         Self { outcome, reason, entry: write.is_ok().then_some(id), fallback, lead, due }
     }

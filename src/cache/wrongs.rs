@@ -8,6 +8,7 @@ use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
 use super::engine::Engine;
+use super::risk::Matched;
 use crate::domain::EntryId;
 use crate::store::{Ledger, StoreError};
 
@@ -26,10 +27,19 @@ pub struct Reported {
 #[derive(Debug)]
 pub(super) struct Wrongs {
     record: RwLock<Record>,
-    /// Who was given which entry by meaning: the asker's own id, then the entry's. Oldest first.
-    late: Mutex<VecDeque<(EntryId, EntryId)>>,
+    /// Who was given which entry by meaning. Oldest first.
+    late: Mutex<VecDeque<Late>>,
     ledger: Arc<dyn Ledger>,
     writing: tokio::sync::Mutex<()>,
+}
+
+/// A match of late.
+#[derive(Debug)]
+struct Late {
+    asker: EntryId,
+    entry: EntryId,
+    /// What it counts as, until it was reported: one hit is wrong once, however often that is said.
+    matched: Option<Matched>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -58,15 +68,34 @@ impl Wrongs {
     }
 
     /// Notes that `asker` was given `entry` by meaning.
-    pub(super) fn matched(&self, asker: EntryId, entry: EntryId) {
+    pub(super) fn matched(&self, asker: EntryId, entry: EntryId, matched: Option<Matched>) {
         let mut late = self.late.lock();
-        if late.back() == Some(&(asker, entry)) {
-            return;
-        }
         if late.len() >= Self::LATE {
             late.pop_front();
         }
-        late.push_back((asker, entry));
+        late.push_back(Late { asker, entry, matched });
+    }
+
+    /// Blocks one pair that a check found wrong. It counts as no report: those are of people.
+    pub(super) async fn block(&self, asker: EntryId, entry: EntryId) {
+        {
+            let mut record = self.record.write();
+            if record.pairs.len() >= Self::MOST || !record.pairs.insert((asker, entry)) {
+                return;
+            }
+        }
+        if let Err(fault) = self.write().await {
+            tracing::warn!(%fault, "a match found wrong could not be written down");
+        }
+    }
+
+    /// The match that a report is about, the latest of those it may be; each is handed out once.
+    fn reported_match(&self, entry: EntryId, asker: Option<EntryId>) -> Option<Matched> {
+        let mut late = self.late.lock();
+        let meant = |given: &&mut Late| {
+            given.entry == entry && given.matched.is_some() && asker.is_none_or(|asker| asker == given.asker)
+        };
+        late.iter_mut().rev().find(meant)?.matched.take()
     }
 
     /// Whether `asker` must not be given `entry`.
@@ -97,7 +126,7 @@ impl Wrongs {
             let mut record = self.record.write();
             // A report that names no asker is meant of everyone who was given the entry of late: better a few
             // misses too many than the same wrong answer again.
-            let askers = late.iter().filter(|(_, given)| *given == entry).map(|(asker, _)| *asker);
+            let askers = late.iter().filter(|given| given.entry == entry).map(|given| given.asker);
             let pairs: HashSet<_> = asker.into_iter().chain(askers.filter(|_| asker.is_none())).collect();
             let pairs: Vec<_> = pairs.into_iter().map(|asker| (asker, entry)).collect();
             if record.pairs.len() < Self::MOST {
@@ -132,6 +161,11 @@ impl Engine {
     /// # Errors
     /// When the ledger fails; the report holds until the next start.
     pub async fn wrong(&self, entry: EntryId, asker: Option<EntryId>) -> Result<Reported, StoreError> {
-        self.wrongs.report(entry, asker).await
+        let reported = self.wrongs.report(entry, asker).await;
+        if let Some(matched) = self.wrongs.reported_match(entry, asker) {
+            self.risk.reported(&matched, self.now());
+            self.risk.keep().await?;
+        }
+        reported
     }
 }

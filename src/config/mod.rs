@@ -8,10 +8,12 @@ mod fault;
 mod sections;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 use crate::domain::Size;
+use crate::policy::risk;
 use crate::{cache, serve, store, telemetry, upstream};
 use document::Document;
 pub use fault::{Fault, Faults, Origin};
@@ -48,6 +50,9 @@ pub struct Config {
     pub price: Vec<telemetry::Price>,
     /// `[[canary]]`: models whose answers to a few questions are compared from time to time.
     pub canary: Vec<cache::CanarySettings>,
+    /// What the file that `semantic.calibration` names holds; none where it names none.
+    #[serde(skip)]
+    pub calibration: Option<Arc<risk::Table>>,
     /// Keys that named a secret which is not there; they count as not written.
     #[serde(skip)]
     pub missing_secrets: Vec<String>,
@@ -96,9 +101,25 @@ pub fn read(
     let missing_secrets = document.resolve_secrets(variable)?;
     let mut config: Config = document.read()?;
     config.missing_secrets = missing_secrets;
-    let faults: Vec<Fault> =
-        config.contradictions().into_iter().map(|(key, message)| document.place(&key, message)).collect();
+    let calibration = read_calibration(&config.semantic.calibration);
+    let faults: Vec<Fault> = calibration
+        .map(|table| config.calibration = table)
+        .err()
+        .map(|message| (String::from("semantic.calibration"), message))
+        .into_iter()
+        .chain(config.contradictions())
+        .map(|(key, message)| document.place(&key, message))
+        .collect();
     if faults.is_empty() { Ok(config) } else { Err(Faults(faults)) }
+}
+
+/// The calibration file of this name, if it is one.
+fn read_calibration(name: &str) -> Result<Option<Arc<risk::Table>>, String> {
+    if name == sections::SHIPPED {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(name).map_err(|error| format!("{name}: {error}"))?;
+    risk::Table::parse(&text).map(|table| Some(Arc::new(table))).map_err(|fault| format!("{name}: {fault}"))
 }
 
 impl Config {
@@ -120,6 +141,9 @@ impl Config {
         hold(separate, "admin.listen", "is the same address as server.listen");
         let cosine = -1.0..=1.0;
         hold(cosine.contains(&self.semantic.min_similarity), "semantic.min_similarity", "must lie between -1 and 1");
+        let budget = self.semantic.max_false_hit_rate;
+        hold(budget > 0.0 && budget <= 1.0, "semantic.max_false_hit_rate", "must be above 0, and 1 at most");
+        hold((0.0..=1.0).contains(&self.semantic.shadow.rate), "semantic.shadow.rate", "must lie between 0 and 1");
         hold(self.cache.max_temperature >= 0.0, "cache.max_temperature", "must not be negative");
         let share = 0.0..=1.0;
         hold(share.contains(&self.cache.jitter), "cache.jitter", "must lie between 0 and 1");
@@ -181,6 +205,7 @@ impl Config {
             versions: self.versions.doubt(),
             admit: self.cache.admit(),
             judge: self.semantic.judge(),
+            risk: self.semantic.risk(self.calibration.as_ref()),
             freshness: self.cache.freshness(),
             retain: self.cache.retain(),
         }
@@ -222,6 +247,7 @@ mod tests {
         assert_documented("replay", &replay);
         assert_documented("store", &store);
         assert_documented("cache", &cache);
+        assert_documented("semantic.shadow", &semantic.shadow);
         assert_documented("semantic", &semantic);
         assert_documented("versions", &versions);
         assert_documented("log", &log);

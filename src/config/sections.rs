@@ -2,6 +2,7 @@
 //! destructuring, so that a room's new option does not compile until the file offers it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ use crate::embed::{self, Precision};
 use crate::index;
 use crate::policy::context::Context;
 use crate::policy::freshness::ByQuestion;
-use crate::policy::{admit, freshness, judge, retain};
+use crate::policy::{admit, freshness, judge, retain, risk};
 use crate::upstream::VersionSettings;
 
 /// `[cache]`: what is cached, for how long, and who shares it.
@@ -103,6 +104,9 @@ impl Cache {
     }
 }
 
+/// `semantic.calibration` when it names no file.
+pub(super) const SHIPPED: &str = "shipped";
+
 /// `[semantic]`: the embedding model, and when two prompts ask the same thing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -119,6 +123,10 @@ pub struct Semantic {
     pub home: Option<PathBuf>,
     pub offline: bool,
     pub min_similarity: f32,
+    pub max_false_hit_rate: f64,
+    pub until_certified: risk::UntilCertified,
+    pub calibration: String,
+    pub shadow: risk::Shadow,
     pub candidates: usize,
     pub context: Context,
     pub scan_up_to: usize,
@@ -129,6 +137,7 @@ impl Default for Semantic {
         let embed::Settings { model, precision, threads, sessions, queue, deadline, recent, runtime, home, offline } =
             embed::Settings::default();
         let judge::Settings { min_similarity } = judge::Settings::default();
+        let risk::Settings { max_false_hit_rate, until_certified, calibration: _, shadow } = risk::Settings::default();
         Self {
             model,
             precision,
@@ -141,6 +150,10 @@ impl Default for Semantic {
             home,
             offline,
             min_similarity,
+            max_false_hit_rate,
+            until_certified,
+            calibration: SHIPPED.to_owned(),
+            shadow,
             candidates: cache::Settings::default().candidates,
             context: cache::Settings::default().context,
             scan_up_to: index::Settings::default().scan_up_to,
@@ -176,6 +189,18 @@ impl Semantic {
     #[must_use]
     pub fn judge(&self) -> judge::Settings {
         judge::Settings { min_similarity: self.min_similarity }
+    }
+
+    /// The part that says how many of the answers served by meaning may be wrong; `calibration` is the file that the
+    /// section names, if it names one.
+    #[must_use]
+    pub fn risk(&self, calibration: Option<&Arc<risk::Table>>) -> risk::Settings {
+        risk::Settings {
+            max_false_hit_rate: self.max_false_hit_rate,
+            until_certified: self.until_certified,
+            calibration: calibration.cloned().unwrap_or_else(risk::Table::shipped),
+            shadow: self.shadow.clone(),
+        }
     }
 }
 

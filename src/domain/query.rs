@@ -104,6 +104,8 @@ pub struct Query {
     pub headers: Digest,
     /// Who would answer, first choice first: the route's targets that are fit to be asked, never empty.
     pub targets: Vec<Target>,
+    /// The route that decided so, for telling evidence apart; no part of any identity.
+    pub route: Arc<str>,
 }
 
 /// A model that may answer a request.
@@ -140,7 +142,7 @@ impl Query {
     /// Everything but history and last message.
     fn ground(&self, hasher: FieldHasher, model: &Model, version: &Version) -> FieldHasher {
         // Destructured without `..`: a new field does not compile until someone says whether it is identity.
-        let Self { asked, tenant, namespace, headers, targets: _ } = self;
+        let Self { asked, tenant, namespace, headers, targets: _, route: _ } = self;
         let Asked { surface, model: _, shape: _, frame, history: _, prompt: _, last: _, traits: _ } = &**asked;
         hasher
             .field(tenant.0.as_bytes())

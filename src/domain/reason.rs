@@ -110,6 +110,8 @@ causes! {
         NoText => "no-text",
         /// Candidates were found, none similar enough.
         BelowThreshold => "below-threshold",
+        /// A candidate would do, but at the level that the risk budget calls for it is not sure enough.
+        RiskBudget => "risk-budget",
         /// A candidate was near, but its language has no lexicon, so more similarity is required.
         NoLexicon => "no-lexicon",
         /// The question leans on what was said before it, so its whole history had to be equal.

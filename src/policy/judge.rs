@@ -78,6 +78,8 @@ pub struct Judgement {
     pub findings: Vec<Finding>,
     /// Why none was accepted: the reason against the nearest; `None` when one was, or when there was no candidate.
     pub reason: Option<Reason>,
+    /// The language of the prompt asked, as a code; `None` where no candidate was near enough to read it.
+    pub language: Option<&'static str>,
 }
 
 /// Judges candidates, nearest first. `floor` is the caller's own least similarity; it only tightens.
@@ -98,7 +100,8 @@ pub fn judge(prompt: &str, candidates: &[Candidate<'_>], floor: Option<f32>, set
         .collect();
     let chosen = findings.iter().position(|finding| finding.against.is_none());
     let reason = if chosen.is_some() { None } else { findings.first().and_then(|nearest| nearest.against) };
-    Judgement { chosen, findings, reason }
+    let language = asked.map(|asked| asked.tongue.code());
+    Judgement { chosen, findings, reason, language }
 }
 
 /// Reads the lexicon (a few milliseconds), which the first judgement would otherwise do. Servers call it as they

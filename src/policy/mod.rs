@@ -14,4 +14,5 @@ pub mod leaning;
 mod lexicon;
 mod reading;
 pub mod retain;
+pub mod risk;
 pub mod timeliness;

@@ -72,6 +72,7 @@ impl Call {
             namespace: self.directives.namespace.clone(),
             headers: headers::identity(&self.head.headers, &parts.key_headers, self.head.uri.query()),
             targets: self.plan.targets.clone(),
+            route: Arc::clone(&self.plan.route),
         }
     }
 

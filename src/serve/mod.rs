@@ -21,6 +21,7 @@ mod proxy;
 mod replay;
 mod reply;
 mod settings;
+mod shadow;
 mod tape;
 mod tee;
 
@@ -109,6 +110,7 @@ pub fn admin(shared: Shared) -> Router {
         .route("/admin/v1/entries/{id}", get(admin::entries::one).delete(admin::entries::drop_one))
         .route("/admin/v1/purge", post(admin::entries::purge))
         .route("/admin/v1/feedback", post(admin::entries::feedback))
+        .route("/admin/v1/risk", get(admin::risk::risk))
         .route("/admin/v1/explain", post(admin::explain::explain))
         .route("/admin/v1/models", get(admin::models::list))
         .route("/admin/v1/models/bump", post(admin::models::bump))

@@ -12,7 +12,7 @@ use super::follow::follow;
 use super::replay::replay;
 use super::reply::{Reply, Verdict};
 use super::tee::{self, Led};
-use super::{Parts, embeddings, error, pass};
+use super::{Parts, embeddings, error, pass, shadow};
 use crate::cache::{Hit, Lookup, Ticket};
 use crate::domain::{Asked, Cause, Outcome, Reason, Surface};
 use crate::telemetry::Exchange;
@@ -91,6 +91,9 @@ fn serve(parts: &Arc<Parts>, call: &Call, hit: Hit, asked: &Arc<Asked>) -> Optio
     if let Some(ticket) = hit.refresh {
         // Nobody waits for what comes of it.
         drop(tee::lead(parts, call, *ticket, asked));
+    }
+    if let Some(checking) = hit.check {
+        shadow::check(parts, call, *checking, asked);
     }
     Some(Reply { response, verdict })
 }

@@ -46,7 +46,13 @@ pub fn spoken(surface: Surface, body: &[u8]) -> Option<Spoken> {
             blocks.iter().filter_map(|block| block["text"].as_str()).collect()
         }
         Surface::OllamaChat => body["message"]["content"].as_str()?.to_owned(),
-        _ => return None,
+        Surface::OpenaiCompletions => body["choices"][0]["text"].as_str()?.to_owned(),
+        Surface::OllamaGenerate => body["response"].as_str()?.to_owned(),
+        Surface::OpenaiResponses => {
+            let parts = body["output"].as_array()?.iter().filter_map(|item| item["content"].as_array()).flatten();
+            parts.filter_map(|part| part["text"].as_str()).collect()
+        }
+        Surface::OpenaiEmbeddings | Surface::OllamaEmbed | Surface::OllamaEmbeddings => return None,
     };
     Some(Spoken { text, model: body["model"].as_str().map(str::to_owned) })
 }
@@ -82,6 +88,12 @@ mod tests {
             (Surface::OpenaiChat, r#"{"model":"m-1","choices":[{"message":{"content":"So."}}]}"#),
             (Surface::AnthropicMessages, r#"{"model":"m-1","content":[{"type":"text","text":"So."}]}"#),
             (Surface::OllamaChat, r#"{"model":"m-1","message":{"content":"So."},"done":true}"#),
+            (Surface::OpenaiCompletions, r#"{"model":"m-1","choices":[{"text":"So."}]}"#),
+            (Surface::OllamaGenerate, r#"{"model":"m-1","response":"So."}"#),
+            (
+                Surface::OpenaiResponses,
+                r#"{"model":"m-1","output":[{"content":[{"type":"output_text","text":"So."}]}]}"#,
+            ),
         ] {
             let spoken = spoken(surface, body.as_bytes()).unwrap();
             assert_eq!((&*spoken.text, spoken.model.as_deref()), ("So.", Some("m-1")));

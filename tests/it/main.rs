@@ -25,5 +25,6 @@ mod listeners;
 mod lists;
 mod passing;
 mod process;
+mod risk;
 mod serving;
 mod versions;

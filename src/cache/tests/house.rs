@@ -177,6 +177,7 @@ impl Ask {
             namespace: Namespace(self.namespace.into()),
             headers: Digest::of(b""),
             targets: self.targets.clone(),
+            route: "*".into(),
         }
     }
 

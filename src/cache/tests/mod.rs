@@ -12,5 +12,6 @@ mod house;
 mod meaning;
 mod operators;
 mod purging;
+mod risk;
 mod upkeep;
 mod versions;

@@ -5,6 +5,7 @@
 //! prompt a line as `prompt`, `text` or `question`, optionally with a `class` (or `intent`). With `--timeliness` the file
 //! holds questions labelled by how soon their answers may be others.
 
+mod calibrate;
 mod pairs;
 mod plot;
 mod replay;
@@ -46,6 +47,12 @@ pub struct Arguments {
     /// With `--timeliness`: learn from the file, and write the weights instead of a report.
     #[arg(long, value_name = "FILE", requires = "timeliness")]
     pub weights: Option<PathBuf>,
+    /// Write a calibration file for `semantic.calibration`, from a log with classes.
+    #[arg(long, value_name = "FILE")]
+    pub calibrate: Option<PathBuf>,
+    /// The budget that the calibration is judged by.
+    #[arg(long, value_name = "RATE", default_value_t = 0.01)]
+    pub max_false_hit_rate: f64,
     /// The embedding model, by name or folder.
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
@@ -111,6 +118,11 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             let report = replay::report(&replayed, floor, arguments.errors);
             if let Some(path) = &arguments.plot {
                 write(path, &plot::svg("wrong among the hits", "hit rate", &replay::curves(&replayed)))?;
+            }
+            if let Some(path) = &arguments.calibrate {
+                let calibrated = calibrate::calibrate(&replayed, floor, arguments)?;
+                write(path, &calibrated.table.write())?;
+                return if arguments.json { print_json(&calibrated) } else { calibrate::show(&calibrated) };
             }
             if arguments.json { print_json(&report) } else { show::log(&report) }
         }

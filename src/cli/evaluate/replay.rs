@@ -34,6 +34,8 @@ struct Neighbour {
     similarity: f32,
     against: Option<Reason>,
     detail: String,
+    /// The judge's score.
+    score: f32,
 }
 
 /// Embeds every prompt and judges its neighbours.
@@ -62,7 +64,7 @@ fn nearest(at: usize, placed: &[&Embedding], lines: &[Line]) -> Vec<Neighbour> {
         .filter(comparable)
         .map(|line| (line, placed[at].vector.cosine(&placed[line].vector)))
         .filter(|(_, similarity)| *similarity >= LEAST)
-        .map(|(line, similarity)| Neighbour { line, similarity, against: None, detail: String::new() })
+        .map(|(line, similarity)| Neighbour { line, similarity, against: None, detail: String::new(), score: 0.0 })
         .collect();
     near.sort_by(|x, y| y.similarity.total_cmp(&x.similarity));
     near.truncate(NEIGHBOURS);
@@ -83,6 +85,7 @@ fn judged(at: usize, near: &mut [Neighbour], lines: &[Line]) -> Option<f64> {
         first = first.or(Some(started.elapsed().as_secs_f64() * 1e6));
         for (near, finding) in portion.iter_mut().zip(judgement.findings) {
             near.against = finding.against;
+            near.score = finding.score;
             near.detail = finding.objections.first().map(|found| found.detail.clone()).unwrap_or_default();
         }
     }
@@ -193,6 +196,20 @@ fn differ(replayed: &Replayed, one: usize, other: usize) -> Option<bool> {
     Some(class(one)? != class(other)?)
 }
 
+/// Every hit by meaning of the policy at `floor`, in order: where in the log, the judge's score, and whether it was
+/// wrong. Prompts without a class tell nothing and are left out.
+pub(super) fn hits(replayed: &Replayed, floor: f32) -> Vec<(usize, f32, bool)> {
+    let mut hits = Vec::new();
+    stream(replayed, Point { by: Judge::Policy, floor }, |at, served| {
+        if let Served::ByMeaning(near) = served
+            && let Some(wrong) = differ(replayed, at, near.line)
+        {
+            hits.push((at, near.score, wrong));
+        }
+    });
+    hits
+}
+
 fn score(replayed: &Replayed, point: Point) -> Score {
     let (mut exact, mut semantic, mut classed, mut wrong) = (0, 0, 0, 0);
     stream(replayed, point, |at, served| match served {
@@ -228,7 +245,7 @@ mod tests {
     #[test]
     fn a_prompt_looks_only_among_what_was_stored() {
         let line = |prompt: &str, class: &str| Line { prompt: prompt.into(), class: Some(class.into()) };
-        let near = |line, similarity| Neighbour { line, similarity, against: None, detail: String::new() };
+        let near = |line, similarity| Neighbour { line, similarity, against: None, detail: String::new(), score: 0.0 };
         let replayed = Replayed {
             lines: vec![line("a", "x"), line("b", "x"), line("c", "y"), line("a", "x")],
             // "b" hits "a", so it is not stored; "c" is near both and can only hit "a", wrongly.

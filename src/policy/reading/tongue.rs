@@ -2,7 +2,7 @@
 
 use rust_stemmers::{Algorithm, Stemmer};
 
-use super::super::lexicon::{Id, Traits};
+use super::super::lexicon::{Id, Lexicon, Traits};
 use super::{Kind, Token, Words};
 
 /// A prompt's language.
@@ -48,6 +48,28 @@ impl Tongue {
             Some(0) if most > 0 => Self::Listed(0),
             Some(tongue) if most >= 2 => Self::Listed(u8::try_from(tongue).unwrap_or_default()),
             _ => Self::Unclear,
+        }
+    }
+
+    /// A code for it: that of the language, or of the script where only that is known.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Listed(tongue) => Lexicon::get().tongue_codes.get(usize::from(tongue)).map_or("en", |code| code),
+            Self::Unclear => "unclear",
+            Self::Script(block) => match block {
+                0x0370 => "greek",
+                0x0400 => "cyrillic",
+                0x0530 => "armenian",
+                0x0590 => "hebrew",
+                0x0600 => "arabic",
+                0x0900 => "devanagari",
+                0x0980 => "bengali",
+                0x0e00 => "thai",
+                0x10a0 => "georgian",
+                0x3040 => "han",
+                0xac00 => "hangul",
+                _ => "other",
+            },
         }
     }
 

@@ -18,6 +18,7 @@ use crate::domain::{Asked, Cause, Match, Outcome, Query, Surface};
 use crate::policy::context::{Context, History, Whole};
 use crate::policy::guard::Objection;
 use crate::policy::judge::Finding;
+use crate::policy::risk::Level;
 use crate::wire;
 
 /// Names the path that the request would go to; without it every surface that understands the body is tried.
@@ -81,6 +82,7 @@ async fn about(
         namespace: directives.namespace.clone(),
         headers: headers::identity(&sent, &parts.key_headers, None),
         targets: plan.targets,
+        route: plan.route,
     };
     Ok(parts.engine.explain(query, &directives, plan.lifetimes).await)
 }
@@ -99,6 +101,7 @@ fn view(surface: Surface, explanation: &Explanation) -> Value {
         timeliness,
         history,
         candidates,
+        level,
     } = explanation;
     let allowed = |rule: &Result<(), Cause>| rule.map_or_else(|cause| cause.as_str(), |()| "yes");
     let similarity = match served {
@@ -124,6 +127,8 @@ fn view(surface: Surface, explanation: &Explanation) -> Value {
             json!({ "class": found.timeliness.as_str(), "odds": found.odds, "signs": found.signs })
         }),
         "history": history.as_ref().map(|(rule, history)| conversation(*rule, history)),
+        "least_score": level.flatten().map(Level::least),
+        "exact_only_by_risk": *level == Some(None),
         "candidates": candidates.iter().map(|candidate| considered(candidate, served.as_ref())).collect::<Vec<_>>(),
     })
 }
@@ -153,6 +158,7 @@ fn considered(candidate: &Considered, served: Option<&(Arc<crate::domain::Entry>
         "vetoes": vetoes.iter().map(|veto| veto.as_str()).collect::<Vec<_>>(),
         "objections": finding.as_ref().map_or_else(Vec::new, objections),
         "features": finding.as_ref().and_then(|finding| finding.features),
+        "score": finding.as_ref().map(|finding| finding.score),
         "verdict": verdict,
     })
 }

@@ -5,6 +5,7 @@ pub(super) mod entries;
 pub(super) mod explain;
 mod lines;
 pub(super) mod models;
+pub(super) mod risk;
 pub(super) mod stats;
 pub(super) mod warm;
 

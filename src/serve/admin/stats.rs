@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::super::{Parts, Shared};
 use crate::cache::CanaryState;
 use crate::domain::Model;
+use crate::policy::risk::{Level, Standing};
 use crate::telemetry::Gauge;
 use crate::upstream::UpstreamHealth;
 
@@ -20,6 +21,8 @@ pub(in crate::serve) async fn stats(State(shared): State<Shared>) -> Json<Value>
     stats["entries"] = json!(census.entries);
     stats["bytes"] = json!(census.bytes);
     stats["cache"] = json!(census);
+    let (level, standing) = parts.engine.operating_level();
+    stats["risk"] = json!({ "standing": standing, "least_score": level.map(Level::least) });
     Json(stats)
 }
 
@@ -57,6 +60,23 @@ fn gauges(parts: &Parts) -> Vec<Gauge> {
         add("canary_rounds_drifted", "Rounds that showed drift", canary.rounds.drifted as f64);
         add("canary_rounds_silent", "Rounds without an answer", canary.rounds.silent as f64);
     }
+    let (level, standing) = parts.engine.operating_level();
+    // Above every score there is: nothing is accepted by meaning.
+    let least = level.map_or(2.0, |level| f64::from(level.least()));
+    gauges.push(plain("risk_least_score", "Least score of a match by meaning; 2: none is accepted", least));
+    let certified = f64::from(u8::from(standing == Standing::Certified));
+    gauges.push(plain(
+        "risk_certified",
+        "Whether this installation's own checks show the budget to be kept",
+        certified,
+    ));
+    let spending = parts.engine.risk().spending;
+    gauges.push(plain(
+        "risk_checks",
+        "Checks of served hits since the start that told right from wrong",
+        spending.told as f64,
+    ));
+    gauges.push(plain("risk_checks_undecided", "Checks that could not tell", spending.undecided as f64));
     for upstream in parts.upstreams.health() {
         let mut add = |name, help, value| {
             gauges.push(Gauge { name, help, labels: vec![("upstream".to_owned(), upstream.name.clone())], value });

@@ -77,6 +77,7 @@ async fn load(parts: &Arc<Parts>, pair: &Pair) -> Result<Result<(), Cause>, Stri
         namespace: directives.namespace.clone(),
         headers: headers::identity(&sent, &parts.key_headers, None),
         targets: plan.targets,
+        route: plan.route,
     };
     Ok(match parts.engine.lookup(query, &directives, plan.lifetimes).await {
         Lookup::Miss(ticket) => {

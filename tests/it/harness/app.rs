@@ -253,6 +253,18 @@ impl TestApp {
         panic!("no embedder: {}", self.admin_get("/readyz").send().await.text());
     }
 
+    /// What is known of the risk, as soon as so many checks of served answers have told right from wrong.
+    pub async fn until_checked(&self, checks: u64) -> Value {
+        for _ in 0..600 {
+            let risk = self.admin_get("/admin/v1/risk").send().await.json();
+            if risk["checks"]["told"] == checks {
+                return risk;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("no check: {}", self.admin_get("/admin/v1/risk").send().await.text());
+    }
+
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.running().app)
     }
