@@ -4,11 +4,15 @@
 
 use libfuzzer_sys::fuzz_target;
 use rooms::wire::embeddings::Batch;
-use rooms::wire::{model_of, read, rename_model};
+use rooms::wire::{model_in_head, model_of, read, rename_model};
 
 fuzz_target!(|body: &[u8]| {
-    let surface = rooms::surface_of(env!("CARGO_BIN_NAME"));
+    let surface = rooms::surface();
     let asked = read(surface, body);
+    if let Some(model) = model_of(body) {
+        assert_eq!(model_in_head(body), Some(model));
+    }
+    let _ = model_in_head(&body[..body.len() / 2]);
     if let Some(renamed) = rename_model(body, "another \"one\"") {
         if let Some(asked) = &asked {
             assert_eq!(model_of(body).as_deref(), Some(&*asked.model));

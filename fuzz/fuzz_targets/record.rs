@@ -9,7 +9,7 @@ use rooms::domain::{Shape, Timestamp};
 use rooms::wire::{Fresh, Recorder, replay};
 
 fuzz_target!(|input: &[u8]| {
-    let surface = rooms::surface_of(env!("CARGO_BIN_NAME"));
+    let surface = rooms::surface();
     let Some((how, body)) = input.split_first() else { return };
     let streamed = how & 1 == 1;
     let record = |streamed, chunk: usize, body: &[u8]| {

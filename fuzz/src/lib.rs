@@ -1,17 +1,21 @@
 //! The two pure rooms that are fuzzed, by path.
 
-#![expect(dead_code, reason = "the rooms are whole, the targets use some of them")]
-
 #[path = "../../src/domain/mod.rs"]
 pub mod domain;
 #[path = "../../src/wire/mod.rs"]
 pub mod wire;
 
+use std::sync::OnceLock;
+
 use domain::Surface;
 
-/// The surface that a target is named after: `read-openai-chat` fuzzes OpenAI chat.
+/// The surface that `SURFACE` names, for instance `openai-chat`: each is a target of its own.
 #[must_use]
-pub fn surface_of(target: &str) -> Surface {
-    let named = |surface: &Surface| target.ends_with(surface.as_str());
-    Surface::ALL.into_iter().find(named).expect("each target's name ends in a surface's")
+pub fn surface() -> Surface {
+    static SURFACE: OnceLock<Surface> = OnceLock::new();
+    *SURFACE.get_or_init(|| {
+        let wished = std::env::var("SURFACE").expect("SURFACE names a surface");
+        let named = |surface: &Surface| surface.as_str() == wished;
+        Surface::ALL.into_iter().find(named).expect("SURFACE names a surface")
+    })
 }
