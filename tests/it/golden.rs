@@ -322,6 +322,32 @@ fn a_replay_changes_nothing_else_in_a_whole_answer() {
 }
 
 #[test]
+fn every_wire_fact_is_held_by_cases_and_tests_that_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let facts = fs::read_to_string(root.join("golden/wire-facts.md")).unwrap();
+    let tests: String = fs::read_dir(root.join("it"))
+        .unwrap()
+        .filter_map(|file| fs::read_to_string(file.unwrap().path()).ok())
+        .collect();
+    let mut count = 0;
+    for row in facts.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")).skip(1) {
+        let (fact, held_by) = row.rsplit_once(" | ").unwrap();
+        let holders: Vec<&str> = held_by.split(", ").map(|name| name.trim_matches('`')).collect();
+        for holder in holders {
+            let there = if holder.contains('/') {
+                root.join("golden").join(holder).is_dir()
+            } else {
+                tests.contains(&format!("fn {holder}()"))
+            };
+            assert!(there, "{holder}, which is said to hold: {fact}");
+        }
+        count += 1;
+    }
+    assert_eq!(count, 23, "a fact that is known is not forgotten");
+    assert!(Case::all().len() >= 120);
+}
+
+#[test]
 fn identity_is_what_the_keys_say() {
     for case in Case::all() {
         let (Some(keys), Some(request)) = (case.given("keys.json"), case.given("request.json")) else { continue };

@@ -15,6 +15,7 @@ mod codings;
 mod collapse;
 mod controls;
 mod conversations;
+mod differential;
 mod embeddings;
 mod failures;
 mod freshness;

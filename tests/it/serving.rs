@@ -209,6 +209,15 @@ async fn a_client_that_leaves_a_smoothed_stream_does_not_lose_the_recording() {
 }
 
 #[tokio::test]
+async fn an_upstreams_own_cache_control_is_not_obeyed() {
+    // Most AI services send it with every answer.
+    let answer = Answer::text("Paris").header("cache-control", "no-cache, no-store, private");
+    let app = TestApp::with(FakeUpstream::openai().reply(answer)).await;
+    assert_eq!(app.chat("Capital?").send().await.header("cache-control"), "no-cache, no-store, private");
+    assert_eq!(app.chat("Capital?").send().await.outcome(), "HIT");
+}
+
+#[tokio::test]
 async fn answers_outlive_a_restart() {
     let mut app = TestApp::with(FakeUpstream::openai().reply("Paris")).await;
     app.chat("What is the capital of France?").send().await;

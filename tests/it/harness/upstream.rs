@@ -111,6 +111,11 @@ impl Upstream {
         self.fake.script.seen.lock().unwrap().clone()
     }
 
+    /// Where it serves.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.address.expect("it was started")
+    }
+
     /// How often it was asked for an answer.
     pub fn calls(&self) -> usize {
         self.seen().len()
