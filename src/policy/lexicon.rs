@@ -70,6 +70,10 @@ traits! {
     SYMMETRIC = 15;
     /// Mostly used as a verb.
     VERB = 16;
+    /// Mostly used as an adjective or an adverb.
+    MODIFIER = 17;
+    /// A noun that frames what is asked about.
+    FRAME = 18;
 }
 
 impl Traits {
@@ -81,6 +85,11 @@ impl Traits {
     /// Those of its traits that are in `mask`.
     pub(crate) const fn only(self, mask: Self) -> Self {
         Self(self.0 & mask.0)
+    }
+
+    /// Its traits but these.
+    pub(crate) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// Both together.
@@ -195,6 +204,8 @@ pub(crate) struct Lexicon {
     pub(crate) synonyms: PairSet,
     /// Pairs of opposite meaning, by group.
     pub(crate) antonyms: PairSet,
+    /// Every group that has an opposite.
+    pub(crate) opposed: HashSet<Id, BuildHasherDefault<IdHasher>>,
     /// The class kinds and names, by class number.
     pub(crate) classes: Vec<(ClassKind, Box<str>)>,
     /// Function words of each language: language number by word.
@@ -239,6 +250,11 @@ impl Lexicon {
     /// Whether two groups are opposites.
     pub(crate) fn are_antonyms(&self, a: Id, b: Id) -> bool {
         self.antonyms.contains(&ordered(a, b))
+    }
+
+    /// Whether some word is its opposite.
+    pub(crate) fn has_opposite(&self, group: Id) -> bool {
+        self.opposed.contains(&group)
     }
 
     /// The structural word that an unknown one was meant to be: one letter wrong, missing, added, or two exchanged.

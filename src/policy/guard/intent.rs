@@ -8,7 +8,7 @@ use crate::policy::reading::{Kind, Question, Reading, Tense, Token};
 
 /// Who, when, where, why, how or whether, of the same fact.
 pub(super) fn question(c: &Comparison<'_>) -> Option<Objection> {
-    use Question::{How, What, YesNo};
+    use Question::{How, What, Where, YesNo};
     if !c.in_english() {
         let asks = |token: &&Token| token.is(Traits::QUESTION);
         let (a, b): (Vec<_>, Vec<_>) = (c.only_a.all().filter(asks).collect(), c.only_b.all().filter(asks).collect());
@@ -20,10 +20,35 @@ pub(super) fn question(c: &Comparison<'_>) -> Option<Objection> {
         _ if a == b || apart > 1 => false,
         // "What is the way to" and "how": too close to tell apart by this word.
         (What, How) | (How, What) | (What, YesNo) | (YesNo, What) => false,
+        // In a program, where to change something is how to change it.
+        (How, Where) | (Where, How) if names_a_control(c.a) && names_a_control(c.b) => false,
         (What, _) | (_, What) => apart == 0,
         _ => true,
     };
     differ.then(|| Objection::new(Veto::Question, name(a), name(b)))
+}
+
+/// What people do in menus and settings.
+fn names_a_control(reading: &Reading) -> bool {
+    const CONTROLS: [&str; 16] = [
+        "change",
+        "modify",
+        "enable",
+        "disable",
+        "reset",
+        "update",
+        "edit",
+        "set",
+        "adjust",
+        "configure",
+        "setup",
+        "view",
+        "see",
+        "find",
+        "access",
+        "check",
+    ];
+    reading.tokens.iter().any(|token| CONTROLS.contains(&&*token.written))
 }
 
 const fn name(question: Question) -> &'static str {

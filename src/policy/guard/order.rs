@@ -62,6 +62,12 @@ pub(super) fn order(c: &Comparison<'_>) -> Option<Objection> {
     if !c.only_a.hard.is_empty() || !c.only_b.hard.is_empty() || c.mended > 0 {
         return None;
     }
+    // So do `Japan's population` and `the population of Japan`, `renew a passport` and `passport renewal`.
+    let owns = |reading: &Reading| reading.tokens.iter().any(|token| token.possessive);
+    let respelt = |token: &Token| c.b.find(token.id).is_some_and(|other| other.stem != token.stem);
+    if owns(c.a) != owns(c.b) || c.a.tokens.iter().any(respelt) {
+        return None;
+    }
     // The passive turns the order about and says the same; what it exchanges is direction's to see.
     if says(c.a, "be") != says(c.b, "be") || says(c.a, "by") != says(c.b, "by") {
         return None;

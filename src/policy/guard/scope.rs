@@ -3,8 +3,8 @@
 use super::{Objection, words};
 use crate::domain::Veto;
 use crate::policy::compare::Comparison;
-use crate::policy::lexicon::Traits;
-use crate::policy::reading::{Reading, Token};
+use crate::policy::lexicon::{Lexicon, Traits};
+use crate::policy::reading::{Kind, Reading, Token};
 
 /// One side adds words that narrow the question, or owns what the other names.
 pub(super) fn scope(c: &Comparison<'_>) -> Option<Objection> {
@@ -13,8 +13,12 @@ pub(super) fn scope(c: &Comparison<'_>) -> Option<Objection> {
     let one_sided = a.is_empty() != b.is_empty();
     if one_sided && (c.length() <= SHORT || !c.is_read()) {
         let objection = Objection::new(Veto::Scope, words(a.iter().copied()), words(b.iter().copied()));
-        let [word] = a.iter().chain(b).collect::<Vec<_>>()[..] else { return Some(objection) };
-        return Some(if c.in_english() && is_support(word, c) { objection.until(SUPPORT) } else { objection });
+        let bar = a.iter().chain(b).map(|word| bar(word, c)).try_fold(0.0, |most: f32, bar| Some(most.max(bar?)));
+        return Some(match bar {
+            Some(bar) if c.in_english() && a.len() + b.len() == 1 => objection.until(bar),
+            Some(_) if c.in_english() => objection.until(SEVERAL),
+            _ => objection,
+        });
     }
     if !c.same_content() || c.length() > SHORT {
         return None;
@@ -23,24 +27,43 @@ pub(super) fn scope(c: &Comparison<'_>) -> Option<Objection> {
     Some(Objection::new(Veto::Scope, format!("{}'s", owner.written), &owner.written))
 }
 
-/// From where a verb more changes nothing (measured: docs/decision-policy.md).
-const SUPPORT: f32 = 0.88;
+// From where a word more changes nothing, by its kind (measured: docs/decision-policy.md).
+const FRAME: f32 = 0.80;
+const VERB: f32 = 0.86;
+const NOUN: f32 = 0.90;
+const SEVERAL: f32 = 0.92;
 
-/// A verb that may support another word (`implement a cache`, `a cache`), unless it turns the sentence around or tells
-/// of a change. Nouns and adjectives narrow what is asked, and so does a verb in the place of one: `per file`,
-/// `an accredited nurse`.
-fn is_support(token: &Token, c: &Comparison<'_>) -> bool {
-    let verb = token.is(Traits::VERB) && !token.is(Traits::ADVERSE) && token.quantity.is_none() && !token.capital;
-    let before = |reading: &Reading| {
-        let at = reading.tokens.iter().position(|other| other.id == token.id)?;
-        at.checked_sub(1).map(|at| {
-            let before = &reading.tokens[at];
-            before.is(Traits::ARTICLE)
-                || before.possessive
-                || before.is(Traits::PREPOSITION) && &*before.written != "to"
-        })
-    };
-    verb && !before(c.a).or_else(|| before(c.b)).unwrap_or_default()
+/// From where this word may go unsaid: a noun that frames the question (`the formula for`) early, a verb that supports
+/// another word (`implement a cache`) or another noun later. `None` for what narrows the question: adjectives and
+/// adverbs, names, what follows a preposition (`per file`) or stands before a noun that both have (`fishing license`),
+/// and verbs that turn the sentence around.
+fn bar(token: &Token, c: &Comparison<'_>) -> Option<f32> {
+    let plain = token.kind == Kind::Word && token.is(Traits::KNOWN) && !token.capital && !token.possessive;
+    let narrows = token.is(Traits::ADVERSE) || token.quantity.is_some() || token.member.is_some();
+    if !plain || narrows || token.is(Traits::NAME) {
+        return None;
+    }
+    let one = if c.a.find(token.id).is_some() { c.a } else { c.b };
+    let at = one.tokens.iter().position(|other| other.id == token.id)?;
+    let before = one.tokens[..at].iter().rev().find(|token| !token.is(Traits::ARTICLE));
+    let article = at > 0 && (one.tokens[at - 1].is(Traits::ARTICLE) || one.tokens[at - 1].possessive);
+    let adjunct =
+        before.is_some_and(|before| before.is(Traits::PREPOSITION) && !matches!(&*before.written, "to" | "of"));
+    let after = one.tokens.get(at + 1);
+    let describes = after.is_some_and(|after| after.is_content() && !after.is_soft() && !after.starts);
+    if token.is(Traits::FRAME) {
+        return (!adjunct || before.is_some_and(|before| matches!(&*before.written, "in" | "at"))).then_some(FRAME);
+    }
+    // "I am diabetic": what somebody is or has.
+    let is_told = before.is_some_and(|before| before.is(Traits::AUXILIARY));
+    if adjunct || is_told || token.is(Traits::MODIFIER) {
+        return None;
+    }
+    // A verb with an opposite says what is done: `increase my limit`, not `my limit`.
+    if token.is(Traits::VERB) && Lexicon::get().has_opposite(token.id) {
+        return None;
+    }
+    if token.is(Traits::VERB) { (!article).then_some(VERB) } else { (!describes).then_some(NOUN) }
 }
 
 /// An owner on one side that on the other side stands alone: neither `of` it, nor before the same thing.

@@ -4,7 +4,7 @@ use super::{Objection, polarity, words};
 use crate::domain::Veto;
 use crate::policy::compare::Comparison;
 use crate::policy::lexicon::Traits;
-use crate::policy::reading::{Kind, Token};
+use crate::policy::reading::{Kind, Reading, Token};
 
 /// Exactly one content word is left over on each side after stems, synonyms and typing errors, and the rest is
 /// shared.
@@ -30,17 +30,19 @@ pub(super) fn substitution(c: &Comparison<'_>) -> Option<Objection> {
     if !c.in_english() {
         return Some(objection);
     }
+    let apart = x.is(Traits::VERB) && y.is(Traits::VERB) || describe_one_thing(c, x, y);
     Some(match (stands_for_a_thing(x), stands_for_a_thing(y)) {
         (true, true) => objection,
-        (false, false) if is_word(x) && is_word(y) => objection.until(WORDS),
-        _ => objection.until(UNKNOWN),
+        (false, false) if is_word(x) && is_word(y) && !apart => objection.until(WORDS),
+        _ => objection.until(UNSURE),
     })
 }
 
 /// From where one listed word may stand for another that no list calls a synonym (measured: docs/decision-policy.md).
 const WORDS: f32 = 0.90;
-/// The same where one of them is no word of the vocabulary.
-const UNKNOWN: f32 = 0.94;
+/// The same where that is less sure: two verbs, which say what is done; two nouns that tell kinds of one thing apart; a
+/// word that is none of the vocabulary.
+const UNSURE: f32 = 0.94;
 
 /// A name, a number, an identifier or a member of a closed class: no wording of anything else.
 fn stands_for_a_thing(token: &Token) -> bool {
@@ -49,6 +51,16 @@ fn stands_for_a_thing(token: &Token) -> bool {
         || token.capital && !token.starts
         || token.member.is_some()
         || token.quantity.is_some()
+}
+
+/// Two nouns before the same word: `the search tool`, `the calculator tool`.
+fn describe_one_thing(c: &Comparison<'_>, x: &Token, y: &Token) -> bool {
+    let noun = |token: &Token| !token.is(Traits::MODIFIER);
+    let after = |reading: &Reading, token: &Token| {
+        let at = reading.tokens.iter().position(|other| other.id == token.id)?;
+        reading.tokens.get(at + 1).filter(|after| after.is_content() && !after.starts).map(|after| after.id)
+    };
+    noun(x) && noun(y) && after(c.a, x).is_some_and(|thing| after(c.b, y) == Some(thing))
 }
 
 fn is_word(token: &Token) -> bool {

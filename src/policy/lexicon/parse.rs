@@ -1,7 +1,7 @@
 //! Reads the data files into a [`Lexicon`]. They are part of the program, so a malformed line is a fault of the
 //! build, found by this module's tests.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{ClassKind, Id, IdMap, Known, Lexicon, Member, PairSet, Phrase, Quantity, Traits, english, ordered};
 
@@ -29,6 +29,7 @@ const WORDNET_ANTONYMS: &str = include_str!("wordnet/antonyms.txt");
 const WORDNET_IRREGULAR: &str = include_str!("wordnet/irregular.txt");
 const WORDNET_ACTIONS: &str = include_str!("wordnet/actions.txt");
 const WORDNET_DERIVED: &str = include_str!("wordnet/derived.txt");
+const WORDNET_MODIFIERS: &str = include_str!("wordnet/modifiers.txt");
 const WORDNET_VERBS: &str = include_str!("wordnet/verbs.txt");
 const WORDNET_VOCABULARY: &str = include_str!("wordnet/vocabulary.txt");
 
@@ -40,6 +41,7 @@ pub(super) fn read() -> Lexicon {
         phrases: IdMap::default(),
         synonyms: PairSet::default(),
         antonyms: PairSet::default(),
+        opposed: HashSet::default(),
         stems: IdMap::default(),
         spelling: IdMap::default(),
         classes: Vec::new(),
@@ -105,6 +107,9 @@ fn vocabulary(lexicon: &mut Lexicon) {
     for word in lines(WORDNET_VOCABULARY) {
         lexicon.mark(word, Traits::KNOWN);
     }
+    for word in lines(WORDNET_MODIFIERS) {
+        lexicon.mark(word, Traits::MODIFIER);
+    }
     for word in lines(WORDNET_VERBS) {
         lexicon.mark(word, Traits::VERB);
     }
@@ -126,6 +131,7 @@ fn functions(lexicon: &mut Lexicon) {
             "degree" => Traits::DEGREE.with(Traits::FUNCTION),
             "adverse" => Traits::ADVERSE,
             "symmetric" => Traits::SYMMETRIC,
+            "frame" => Traits::FRAME,
             "benign" => Traits::BENIGN,
             _ => Traits::GENERIC,
         };
@@ -275,6 +281,7 @@ fn opposites_and_likes(lexicon: &mut Lexicon) {
         }
     }
     lexicon.antonyms.retain(|(a, b)| a != b);
+    lexicon.opposed = lexicon.antonyms.iter().flat_map(|(a, b)| [*a, *b]).collect();
 }
 
 fn phrases(lexicon: &mut Lexicon) {
@@ -298,21 +305,31 @@ fn phrases(lexicon: &mut Lexicon) {
 
 /// Which stems are of known words, and how the words that hold a question together are mistyped.
 fn spelling(lexicon: &mut Lexicon) {
-    let structural =
-        lines(FUNCTION).filter_map(|line| line.split_once(':')).flat_map(|(_, words)| words.split_whitespace());
-    let of_phrases = lines(PHRASES).flat_map(|line| line.split(['=', ',', ' ', '^']));
-    for word in structural.chain(of_phrases) {
-        if word.len() >= 4 && word.bytes().all(|byte| byte.is_ascii_lowercase()) {
-            lexicon.mark(word, Traits::KNOWN);
-            for short in with_one_letter_less(word).chain([word.to_owned()]) {
-                let meant = lexicon.spelling.entry(Id::of(&short)).or_default();
-                if !meant.contains(&word) {
-                    meant.push(word);
-                }
+    const OFTEN: usize = 8;
+    let told_apart = |word: &str| word.len() >= 4 && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let headed = lines(FUNCTION).filter_map(|line| line.split_once(':')).filter(|(head, _)| head.trim() != "frame");
+    let structural = headed.flat_map(|(_, words)| words.split_whitespace());
+    // The words of a few phrases are about something, and near to too many others: `painter` to `printer`.
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for word in lines(PHRASES).flat_map(|line| line.split(['=', ',', ' ', '^'])).filter(|word| told_apart(word)) {
+        lexicon.mark(word, Traits::KNOWN);
+        *counts.entry(word).or_default() += 1;
+    }
+    let often = counts.into_iter().filter(|(_, count)| *count >= OFTEN).map(|(word, _)| word);
+    for word in structural.filter(|word| told_apart(word)).chain(often) {
+        lexicon.mark(word, Traits::KNOWN);
+        for short in with_one_letter_less(word).chain([word.to_owned()]) {
+            let meant = lexicon.spelling.entry(Id::of(&short)).or_default();
+            if !meant.contains(&word) {
+                meant.push(word);
             }
         }
     }
-    let inherited = Traits::ADVERSE.with(Traits::SYMMETRIC).with(Traits::GENERIC).with(Traits::VERB);
+    for meant in lexicon.spelling.values_mut() {
+        meant.sort_unstable();
+    }
+    let inherited =
+        Traits::ADVERSE.with(Traits::SYMMETRIC).with(Traits::GENERIC).with(Traits::VERB).with(Traits::FRAME);
     for known in lexicon.words.values() {
         if let Some(stem) = known.stem {
             let traits = lexicon.stems.entry(stem).or_insert(Traits::KNOWN);

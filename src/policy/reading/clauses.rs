@@ -51,7 +51,7 @@ pub(super) fn read(tokens: &mut [Token]) -> Asked {
     if asking[main] && stands_alone(&tokens[from..to]) {
         for (nth, (from, to)) in bounds.iter().copied().enumerate() {
             let clause = &mut tokens[from..to];
-            if !asking[nth] && clause.iter().any(in_first_person) {
+            if !asking[nth] && clause.iter().any(in_first_person) && !tells_a_state(clause) {
                 clause.iter_mut().for_each(|token| token.aside = true);
             }
         }
@@ -81,6 +81,17 @@ fn stands_alone(clause: &[Token]) -> bool {
     subject >= 1 && !clause.iter().any(|token| token.is(Traits::ANAPHORA))
 }
 
+/// What the speaker or theirs are or have decides the answer: `I am pregnant`, `my child has a fever`. What they do,
+/// saw or heard does not: `I am writing a report`.
+fn tells_a_state(clause: &[Token]) -> bool {
+    let verb =
+        clause.iter().position(|token| matches!(&*token.written, "am" | "are" | "is" | "was" | "have" | "has" | "had"));
+    verb.is_some_and(|at| {
+        let next = clause[at + 1..].iter().find(|token| !token.is_soft());
+        next.is_some_and(|next| !next.written.ends_with("ing") && !next.is(Traits::AUXILIARY))
+    })
+}
+
 fn in_first_person(token: &Token) -> bool {
     matches!(&*token.written, "i" | "my" | "me" | "we" | "our" | "us" | "mine")
 }
@@ -104,7 +115,7 @@ fn question(clause: &[Token]) -> Option<Question> {
 fn tense(clause: &[Token]) -> Option<Tense> {
     clause.iter().find_map(|token| match &*token.written {
         "was" | "were" | "did" | "had" => Some(Tense::Past),
-        "is" | "are" | "am" | "do" | "does" | "has" => Some(Tense::Present),
+        "is" | "are" | "am" | "do" | "does" | "has" | "should" | "must" => Some(Tense::Present),
         "will" => Some(Tense::Future),
         _ => None,
     })

@@ -69,7 +69,10 @@ impl Token {
         let mut known = words.words.get(&surface).copied().unwrap_or_default();
         let stem = known.stem.unwrap_or_else(|| words.stem(written));
         if let Some(inherited) = words.stems.get(&stem) {
-            known.traits = known.traits.with(*inherited);
+            // A calculator is more than what calculates.
+            let agent = written.ends_with("or") || written.ends_with("er");
+            let inherited = if agent { inherited.without(Traits::GENERIC) } else { *inherited };
+            known.traits = known.traits.with(inherited);
         }
         let token = Self {
             id: words.group(stem),

@@ -118,6 +118,13 @@ fn in_words(token: &Token) -> Option<f64> {
     if token.kind == Kind::Number { token.written.parse().ok() } else { None }
 }
 
+/// Whether `last` is a verb here: a noun stands before it, an auxiliary verb before that, and no noun follows.
+fn lasts(at: usize, tokens: &[Token]) -> bool {
+    let noun = at > 0 && tokens[at - 1].is_content() && !tokens[at - 1].possessive;
+    let asks = tokens[..at].iter().any(|token| token.is(Traits::AUXILIARY) || &*token.written == "duration");
+    noun && asks && !tokens.get(at + 1).is_some_and(|after| after.is_content() && !after.is_soft())
+}
+
 /// Settles short words by what stands beside them: `c` by a number is Celsius, `the us` is a country, `the second`
 /// is an ordinal, `in go` is a language.
 pub(super) fn disambiguate(tokens: &mut [Token], lexicon: &Words) {
@@ -173,6 +180,8 @@ pub(super) fn disambiguate(tokens: &mut [Token], lexicon: &Words) {
             "second" if counts_places && (article || before.is_empty()) => {
                 Some(Token { quantity: Some((Quantity::Ordinal, 2)), member: None, ..Token::raw("second", Kind::Word) })
             }
+            // "How long do eggs last": it comes after what lasts, and nothing is counted by it.
+            "last" if lasts(at, tokens) => Some(Token { quantity: None, ..Token::word("keep", lexicon) }),
             "second" | "seconds" => Some(Token::word("secs", lexicon)),
             "us" => None,
             "ii" => Some(number("2")),
