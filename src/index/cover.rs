@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use super::graph::{Graph, Node};
-use super::matrix::{Removal, Row};
+use super::matrix::Removal;
+use super::rows::Row;
 
 /// Candidates weighed by a search before recall was measured.
 const EF: usize = 64;

@@ -12,8 +12,8 @@ use std::thread::JoinHandle;
 
 use super::cover::{Audit, Cover};
 use super::graph::{Broken, Graph, Node};
-use super::matrix::Row;
 use super::partition::{Partition, State};
+use super::rows::Row;
 use crate::domain::EntryId;
 
 /// Vectors at least this similar share a node: more of them would cut other nodes off.

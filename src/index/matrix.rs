@@ -1,13 +1,12 @@
-//! Vectors of one dimension, row by row in one piece of memory, and whose row is whose.
+//! The vectors of one partition, and whose row is whose.
 
 use std::collections::HashMap;
 
 use super::Neighbour;
 use super::nearest::Nearest;
+use super::rows::{Row, Rows};
+use super::sketch::{Probe, Sketches};
 use crate::domain::{EntryId, vector};
-
-/// A row's number. Numbers are dense: taking a row out gives its number to the last one.
-pub(super) type Row = u32;
 
 /// What taking a row out did to the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,11 +17,11 @@ pub(super) struct Removal {
     pub(super) last: Row,
 }
 
-/// The vectors of one partition.
+/// The vectors of one partition, exact and in outline.
 #[derive(Debug)]
 pub(super) struct Matrix {
-    dimension: usize,
-    components: Vec<f32>,
+    vectors: Rows<f32>,
+    sketches: Sketches,
     ids: Vec<EntryId>,
     places: HashMap<EntryId, Row>,
 }
@@ -30,12 +29,17 @@ pub(super) struct Matrix {
 impl Matrix {
     /// An empty matrix for vectors of `dimension` components.
     pub(super) fn new(dimension: usize) -> Self {
-        Self { dimension, components: Vec::new(), ids: Vec::new(), places: HashMap::new() }
+        Self {
+            vectors: Rows::new(dimension),
+            sketches: Sketches::new(dimension),
+            ids: Vec::new(),
+            places: HashMap::new(),
+        }
     }
 
     /// Components of each row.
     pub(super) fn dimension(&self) -> usize {
-        self.dimension
+        self.vectors.width()
     }
 
     /// Number of rows.
@@ -45,8 +49,7 @@ impl Matrix {
 
     /// The components of a row.
     pub(super) fn row(&self, row: Row) -> &[f32] {
-        let start = row as usize * self.dimension;
-        &self.components[start..start + self.dimension]
+        self.vectors.row(row)
     }
 
     /// Whose row it is.
@@ -61,13 +64,9 @@ impl Matrix {
 
     /// Appends a row. The id must not be there yet, and the vector must have the matrix's dimension.
     pub(super) fn push(&mut self, id: EntryId, vector: &[f32]) -> Row {
-        assert_eq!(vector.len(), self.dimension, "a matrix holds vectors of one dimension");
         let row = Row::try_from(self.ids.len()).expect("a partition holds fewer vectors than u32 counts");
-        if self.components.capacity() - self.components.len() < self.dimension {
-            // An eighth more at a time: doubling would leave up to half of a large matrix unused.
-            self.components.reserve_exact(self.dimension.max(self.components.len() / 8));
-        }
-        self.components.extend_from_slice(vector);
+        self.vectors.push(vector);
+        self.sketches.push(vector);
         self.ids.push(id);
         let before = self.places.insert(id, row);
         debug_assert!(before.is_none(), "an id has one row");
@@ -78,26 +77,25 @@ impl Matrix {
     pub(super) fn take(&mut self, id: EntryId) -> Option<Removal> {
         let row = self.places.remove(&id)?;
         let last = Row::try_from(self.ids.len() - 1).expect("rows are counted in u32");
+        self.vectors.swap_remove(row);
+        self.sketches.swap_remove(row);
         self.ids.swap_remove(row as usize);
         if row != last {
-            let start = last as usize * self.dimension;
-            self.components.copy_within(start..start + self.dimension, row as usize * self.dimension);
             self.places.insert(self.ids[row as usize], row);
         }
-        self.components.truncate(last as usize * self.dimension);
-        if self.components.capacity() > 4 * self.components.len().max(self.dimension) {
-            self.components.shrink_to(2 * self.components.len());
+        if self.ids.capacity() > 4 * self.ids.len().max(1) {
             self.ids.shrink_to(2 * self.ids.len());
             self.places.shrink_to(2 * self.places.len());
         }
         Some(Removal { row, last })
     }
 
-    /// Scores every row.
+    /// Scores every row that may be among the nearest.
     pub(super) fn scan(&self, query: &[f32], nearest: &mut Nearest) {
-        for (components, id) in self.components.chunks_exact(self.dimension).zip(&self.ids) {
-            nearest.offer(Neighbour { id: *id, similarity: similarity(query, components) });
-        }
+        self.sketches.scan(&Probe::new(query), nearest.bar(), |row| {
+            self.score(query, [row], nearest);
+            nearest.bar()
+        });
     }
 
     /// Scores some rows.
@@ -110,7 +108,8 @@ impl Matrix {
     /// Approximate memory, in bytes.
     pub(super) fn bytes(&self) -> usize {
         size_of::<Self>()
-            + self.components.capacity() * size_of::<f32>()
+            + self.vectors.bytes()
+            + self.sketches.bytes()
             + self.ids.capacity() * size_of::<EntryId>()
             + self.places.capacity() * (size_of::<(EntryId, Row)>() + 1)
     }

@@ -11,6 +11,8 @@ mod matrix;
 mod nearest;
 mod partition;
 mod partitions;
+mod rows;
+mod sketch;
 
 pub use partitions::{Partitions, Settings};
 

@@ -18,6 +18,15 @@ impl Nearest {
         Self { count, kept: Vec::with_capacity(count.min(64) + 1) }
     }
 
+    /// The similarity below which no neighbour would be kept.
+    pub(super) fn bar(&self) -> f32 {
+        match self.kept.last() {
+            _ if self.count == 0 => f32::INFINITY,
+            Some(worst) if self.kept.len() >= self.count => worst.similarity,
+            _ => f32::NEG_INFINITY,
+        }
+    }
+
     /// Considers a neighbour. Each id must be offered at most once.
     pub(super) fn offer(&mut self, neighbour: Neighbour) {
         if self.kept.len() >= self.count {

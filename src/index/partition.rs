@@ -11,8 +11,9 @@ use parking_lot::RwLock;
 use super::Neighbour;
 use super::cover::Cover;
 use super::graph::Broken;
-use super::matrix::{Matrix, Row};
+use super::matrix::Matrix;
 use super::nearest::Nearest;
+use super::rows::Row;
 use crate::domain::{EntryId, Vector};
 
 /// Searches for more neighbours than this scan: a graph is made for the nearest few.
