@@ -126,7 +126,7 @@ impl Engine {
         let mut now = standing();
         if matches!(now, Standing::Unasked | Standing::Unsure(_)) {
             // At the first sight of a model, and after a time in which nobody asked for it.
-            self.epochs.ask(model, self.now(), PAUSE, rules.ask_deadline.0).await;
+            Box::pin(self.epochs.ask(model, self.now(), PAUSE, rules.ask_deadline.0)).await;
             now = standing();
         }
         match now {

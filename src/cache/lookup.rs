@@ -143,7 +143,8 @@ impl<'a> Asking<'a> {
         let mut against = semantic.err().map(Reason::from);
         let mut doubted = None;
         if let (Ok(()), Some(prompt), true) = (semantic, &self.query.asked.prompt, trusted) {
-            let mut found = self.consider(&prompt.0).await;
+            // Boxed, so that the future of an exact hit stays small.
+            let mut found = Box::pin(self.consider(&prompt.0)).await;
             if let Some(place) = found.chosen
                 && self.is_current()
                 && let Near { reading: Reading::Serve(mut hit, kept, refresh), finding, .. } =

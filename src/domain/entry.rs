@@ -23,7 +23,8 @@ impl From<Key> for EntryId {
 
 impl fmt::Display for EntryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        // At once: it is written into a header of every answer.
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
     }
 }
 

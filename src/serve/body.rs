@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt;
@@ -107,7 +107,12 @@ fn upload(length: Option<u64>, rest: Body, idle: Duration) -> Upload {
 
 async fn next(body: &mut Body, idle: Duration) -> Option<io::Result<Bytes>> {
     loop {
-        let Ok(frame) = timeout(idle, body.frame()).await else {
+        // What has come already needs no timer.
+        let frame = match body.frame().now_or_never() {
+            Some(frame) => Ok(frame),
+            None => timeout(idle, body.frame()).await,
+        };
+        let Ok(frame) = frame else {
             return Some(Err(io::Error::new(io::ErrorKind::TimedOut, "the request's body stopped coming")));
         };
         match frame?.map(hyper::body::Frame::into_data) {

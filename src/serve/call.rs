@@ -50,7 +50,7 @@ impl Call {
         let (head, body) = request.into_parts();
         let directives = directives(&head.headers, &parts.settings.controls)?;
         if let Some(entry) = reported(&head.headers, &parts.settings.controls)? {
-            report(parts, &tenant, entry).await;
+            Box::pin(report(parts, &tenant, entry)).await;
         }
         let Taken { body, rest, text, unread, model } = take(&parts.settings, &head.headers, body).await?;
         let model: Option<Arc<str>> = model.map(Arc::from);

@@ -25,8 +25,13 @@ const NEXT_HOP: [HeaderName; 11] = [
 ];
 
 /// Headers that change what a model server answers, or for whom.
-const CHANGE_ANSWERS: [&str; 5] =
-    ["anthropic-version", "anthropic-beta", "openai-organization", "openai-project", "openai-beta"];
+const CHANGE_ANSWERS: [HeaderName; 5] = [
+    HeaderName::from_static("anthropic-version"),
+    HeaderName::from_static("anthropic-beta"),
+    HeaderName::from_static("openai-organization"),
+    HeaderName::from_static("openai-project"),
+    HeaderName::from_static("openai-beta"),
+];
 
 /// The headers to send on: end-to-end ones, without dejavu's own request controls.
 pub(super) fn to_send_on(headers: &HeaderMap) -> HeaderMap {
@@ -49,9 +54,9 @@ pub(super) fn to_send_on(headers: &HeaderMap) -> HeaderMap {
 /// query string.
 pub(super) fn identity(headers: &HeaderMap, extra: &[HeaderName], query: Option<&str>) -> Digest {
     let mut hasher = FieldHasher::unkeyed("headers").field(query.unwrap_or("").as_bytes());
-    for name in CHANGE_ANSWERS.into_iter().chain(extra.iter().map(HeaderName::as_str)) {
+    for name in CHANGE_ANSWERS.iter().chain(extra) {
         let values: Vec<&[u8]> = headers.get_all(name).iter().map(|value| value.as_bytes()).collect();
-        hasher = hasher.field(name.as_bytes()).list(values.into_iter());
+        hasher = hasher.field(name.as_str().as_bytes()).list(values.into_iter());
     }
     hasher.digest()
 }

@@ -51,37 +51,38 @@ pub(super) async fn answer(parts: Arc<Parts>, surface: Surface, request: Request
     response
 }
 
-/// The story itself.
+/// The story itself. What takes an upstream's time is boxed, so that the future of a hit, which is moved and allocated
+/// for every request, stays small.
 async fn tell(parts: &Arc<Parts>, call: &Call) -> Result<Reply, Refused> {
     if let Some(cause) = call.unread {
         return forward(parts, call, Outcome::Bypass, Some(cause.into())).await;
     }
     if matches!(call.surface, Surface::OpenaiEmbeddings | Surface::OllamaEmbed | Surface::OllamaEmbeddings) {
-        return embeddings::tell(parts, call).await;
+        return Box::pin(embeddings::tell(parts, call)).await;
     }
     let Some(asked) = wire::read(call.surface, &call.text).map(Arc::new) else {
-        return forward(parts, call, Outcome::Bypass, Some(Cause::Unreadable.into())).await;
+        return Box::pin(forward(parts, call, Outcome::Bypass, Some(Cause::Unreadable.into()))).await;
     };
     for _ in 0..LOOKUPS {
         let query = call.query(parts, &asked);
         match parts.engine.lookup(query, &call.directives, call.plan.lifetimes).await {
             Lookup::Hit(hit) => match serve(parts, call, *hit, &asked) {
                 Some(reply) => return Ok(reply),
-                None => return forward(parts, call, Outcome::Miss, Some(Cause::StoreFault.into())).await,
+                None => return Box::pin(forward(parts, call, Outcome::Miss, Some(Cause::StoreFault.into()))).await,
             },
-            Lookup::Miss(ticket) => return lead(parts, call, *ticket, &asked).await,
+            Lookup::Miss(ticket) => return Box::pin(lead(parts, call, *ticket, &asked)).await,
             Lookup::Join(follower) => {
-                if let Some(reply) = follow(parts, call, follower, asked.shape).await {
+                if let Some(reply) = Box::pin(follow(parts, call, follower, asked.shape)).await {
                     return Ok(reply);
                 }
             }
-            Lookup::Bypass(reason) => return forward(parts, call, Outcome::Bypass, Some(reason)).await,
+            Lookup::Bypass(reason) => return Box::pin(forward(parts, call, Outcome::Bypass, Some(reason))).await,
             Lookup::NotCached(reason) => {
                 return Err(Refused::at(Refusal::NotCached, Outcome::Miss, worth_saying(reason)));
             }
         }
     }
-    forward(parts, call, Outcome::Miss, None).await
+    Box::pin(forward(parts, call, Outcome::Miss, None)).await
 }
 
 /// Replays a hit, and refreshes it in the background where the engine says so; `None` when it is damaged.

@@ -12,11 +12,14 @@ impl Fresh {
         let (kept, tail) = old.split_at(prefix);
         let alphabet = alphabet_of(tail);
         let mut random = blake3::Hasher::new().update(&self.nonce.to_le_bytes()).update(old.as_bytes()).finalize_xof();
+        // A block of the hash at a time: it is computed whole for each call.
         let mut bytes = repeat_with(|| {
-            let mut byte = [0];
-            random.fill(&mut byte);
-            usize::from(byte[0])
-        });
+            let mut block = [0; 64];
+            random.fill(&mut block);
+            block
+        })
+        .flatten()
+        .map(usize::from);
         let renewed = tail.chars().map(|char| match bytes.next() {
             Some(byte) if char.is_ascii_alphanumeric() => char::from(alphabet[byte % alphabet.len()]),
             _ => char,
