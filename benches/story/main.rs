@@ -2,7 +2,8 @@
 //!
 //! The real server over loopback in front of a bare model server, with the clients, all in this one process: the
 //! figures are those of a machine that does all of it. One row per scenario: requests a second, and percentiles of the
-//! time of one request. Dated figures stand in `docs/performance.md`.
+//! time of one request. Dated figures stand in `docs/performance.md`. Scenarios can be picked by name, as in
+//! `cargo bench --bench story -- equality misses embedding 1000 10000 100000`.
 
 mod bed;
 mod client;
@@ -30,15 +31,25 @@ fn main() {
 }
 
 async fn story() {
+    let picked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let is_picked = |name: &str| picked.is_empty() || picked.iter().any(|picked| picked == name);
     println!("{:<44} {:>9} {:>9} {:>9} {:>9}", "scenario", "req/s", "p50 ms", "p90 ms", "p99 ms");
     let folder = tempfile::tempdir().expect("a folder can be made");
     let bed = Bed::start(folder.path()).await;
-    equality(&bed).await;
-    misses(&bed).await;
-    embedding().await;
+    if is_picked("equality") {
+        equality(&bed).await;
+    }
+    if is_picked("misses") {
+        misses(&bed).await;
+    }
     bed.stop().await;
+    if is_picked("embedding") {
+        embedding().await;
+    }
     for entries in [1_000, 10_000, 100_000] {
-        meaning(entries).await;
+        if is_picked(&entries.to_string()) {
+            meaning(entries).await;
+        }
     }
 }
 
