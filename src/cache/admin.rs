@@ -89,7 +89,17 @@ impl Engine {
     /// # Errors
     /// When the store fails.
     pub async fn export(&self, after: Option<EntryId>, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        self.shelf.scan(after, limit).await
+        let mut after = after;
+        loop {
+            let page = self.shelf.scan(after, limit).await?;
+            let Some(last) = page.last() else { return Ok(page) };
+            after = Some(last.id());
+            // A page of entries on their way out is no end.
+            let standing: Vec<_> = page.into_iter().filter(|entry| self.shelf.catalog().stands(entry)).collect();
+            if !standing.is_empty() {
+                return Ok(standing);
+            }
+        }
     }
 
     /// Keeps an entry from a backup, unless it has expired; whether it was kept.

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 use parking_lot::RwLock;
 
 use super::facts::{Facts, Home, Names};
+use super::flush::Flush;
 use crate::domain::{Entry, EntryId, Namespace, TenantId, Timestamp};
 
 /// The facts of all entries, in order of id.
@@ -30,6 +31,12 @@ struct Shelves {
     /// Removals begun and ended.
     removals: u64,
     homes: HashMap<(TenantId, Namespace), Arc<Home>>,
+    /// Of the facts above, those of namespaces that were emptied, and their bytes.
+    leaving: (usize, u64),
+    /// Namespaces that were emptied, and stand on disk yet.
+    pending: Vec<Flush>,
+    /// How often entries were served before the start, until they are noted.
+    remembered: HashMap<EntryId, u32>,
     /// What had expired by then and is not noted yet has lapsed.
     lapsed: Option<Timestamp>,
 }
@@ -111,16 +118,64 @@ impl Catalog {
         }
     }
 
-    /// Makes all entries of the namespaces for which `wanted` holds go at once, however many they are. Their facts
-    /// stay until they are condemned.
-    pub(super) fn flush(&self, wanted: impl Fn(&TenantId, &Namespace) -> bool) {
-        self.shelves.write().homes.retain(|(tenant, namespace), home| {
-            let wanted = wanted(tenant, namespace);
-            if wanted {
-                home.flushed.store(true, Ordering::Release);
-            }
-            !wanted
-        });
+    /// Makes all entries of the namespaces for which `wanted` holds go at once, however many they are, and counts them
+    /// and their bytes. Their facts stay until they are condemned.
+    pub(super) fn empty(&self, wanted: impl Fn(&TenantId, &Namespace) -> bool) -> (usize, u64) {
+        self.shelves.write().empty(wanted)
+    }
+
+    /// Empties a namespace, and lets nothing of it be noted that is read from the store, until that is settled.
+    pub(super) fn flush(&self, flush: &Flush) -> (usize, u64) {
+        let mut shelves = self.shelves.write();
+        shelves.removals += 1;
+        shelves.pending.push(flush.clone());
+        shelves.empty(|tenant, namespace| flush.is_of(tenant, namespace))
+    }
+
+    /// The store holds nothing any more of a namespace that was emptied.
+    pub(super) fn settle(&self, flush: &Flush) {
+        self.shelves.write().pending.retain(|pending| pending != flush);
+    }
+
+    /// Entries of a namespace that was emptied, to be taken out.
+    pub(super) fn flushed(&self, flush: &Flush) -> Vec<EntryId> {
+        let shelves = self.shelves.read();
+        let of_it = |facts: &&Arc<Facts>| {
+            facts.home().flushed.load(Ordering::Acquire) && flush.is_of(&facts.tenant, &facts.namespace)
+        };
+        shelves.facts.values().filter(of_it).map(|facts| facts.id).collect()
+    }
+
+    /// Entries that are being removed from the store.
+    pub(super) fn condemned(&self) -> Vec<EntryId> {
+        self.shelves.read().condemned.iter().copied().collect()
+    }
+
+    /// Whether an entry read from the store may be shown: it is not on its way out.
+    pub(super) fn stands(&self, entry: &Entry) -> bool {
+        let shelves = self.shelves.read();
+        let id = entry.id();
+        match shelves.facts.get(&id) {
+            Some(facts) => !facts.is_gone(),
+            None => !shelves.condemned.contains(&id) && !shelves.pending.iter().any(|flush| flush.covers(entry)),
+        }
+    }
+
+    /// How often entries were served before the start.
+    pub(super) fn remember(&self, hits: HashMap<EntryId, u32>) {
+        self.shelves.write().remembered = hits;
+    }
+
+    /// How often entries were served, those of before the start that are not noted yet included.
+    pub(super) fn popularity(&self) -> Vec<(EntryId, u32)> {
+        let shelves = self.shelves.read();
+        let noted = shelves.facts.values().map(|facts| (facts.id, facts.hits())).filter(|(_, hits)| *hits > 0);
+        noted.chain(shelves.remembered.iter().map(|(id, hits)| (*id, *hits))).collect()
+    }
+
+    /// Everything the store holds is noted: what is remembered of other entries is of no use.
+    pub(super) fn forget_remembered(&self) {
+        self.shelves.write().remembered = HashMap::new();
     }
 
     /// Forgets namespaces that have no entries any more.
@@ -149,7 +204,8 @@ impl Catalog {
     ) -> Vec<Arc<Facts>> {
         let from = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
         let shelves = self.shelves.read();
-        shelves.facts.range(from).map(|(_, facts)| facts).filter(|facts| wanted(facts)).take(limit).cloned().collect()
+        let standing = shelves.facts.range(from).map(|(_, facts)| facts).filter(|facts| !facts.is_gone());
+        standing.filter(|facts| wanted(facts)).take(limit).cloned().collect()
     }
 
     /// Whether an entry of this id stands.
@@ -160,7 +216,8 @@ impl Catalog {
     /// How many entries there are, and their bytes.
     pub(super) fn size(&self) -> (u64, u64) {
         let shelves = self.shelves.read();
-        (shelves.facts.len() as u64, shelves.bytes)
+        let (leaving, bytes) = shelves.leaving;
+        ((shelves.facts.len() - leaving) as u64, shelves.bytes - bytes)
     }
 }
 
@@ -173,7 +230,9 @@ impl Shelves {
         if self.removals != removals {
             return Some(Adopted::Changed);
         }
-        let facts = self.facts.get(&id)?;
+        let Some(facts) = self.facts.get(&id) else {
+            return self.pending.iter().any(|flush| flush.covers(entry)).then_some(Adopted::Condemned);
+        };
         if facts.is_gone() {
             return Some(Adopted::Condemned);
         }
@@ -186,9 +245,14 @@ impl Shelves {
     }
 
     fn insert(&mut self, facts: Facts, age: f64) -> Arc<Facts> {
+        if let Some(hits) = self.remembered.remove(&facts.id) {
+            facts.remember(hits.max(facts.hits()));
+        }
         facts.reckon(age);
         let facts = Arc::new(facts);
         self.bytes += facts.bytes;
+        facts.home().entries.fetch_add(1, Ordering::Relaxed);
+        facts.home().bytes.fetch_add(facts.bytes, Ordering::Relaxed);
         self.facts.insert(facts.id, facts.clone());
         facts
     }
@@ -197,6 +261,26 @@ impl Shelves {
         let facts = self.facts.remove(&id)?;
         facts.leave();
         self.bytes -= facts.bytes;
+        facts.home().entries.fetch_sub(1, Ordering::Relaxed);
+        facts.home().bytes.fetch_sub(facts.bytes, Ordering::Relaxed);
+        if facts.home().flushed.load(Ordering::Acquire) {
+            self.leaving = (self.leaving.0 - 1, self.leaving.1 - facts.bytes);
+        }
         Some(facts)
+    }
+
+    fn empty(&mut self, wanted: impl Fn(&TenantId, &Namespace) -> bool) -> (usize, u64) {
+        let mut left = (0, 0);
+        self.homes.retain(|(tenant, namespace), home| {
+            let wanted = wanted(tenant, namespace);
+            if wanted {
+                home.flushed.store(true, Ordering::Release);
+                let entries = usize::try_from(home.entries.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+                left = (left.0 + entries, left.1 + home.bytes.load(Ordering::Relaxed));
+            }
+            !wanted
+        });
+        self.leaving = (self.leaving.0 + left.0, self.leaving.1 + left.1);
+        left
     }
 }

@@ -14,6 +14,8 @@ use super::canaries::Canaries;
 use super::embedding::Embeddings;
 use super::epochs::{Epochs, Standing};
 use super::flight::{Flights, Limits};
+use super::flush::Flushes;
+use super::popularity::remembered;
 use super::present::Present;
 use super::purge::PurgeLog;
 use super::reembed::Backlog;
@@ -59,6 +61,8 @@ pub struct Engine {
     pub(super) canaries: Canaries,
     pub(super) flights: Arc<Flights>,
     pub(super) purges: PurgeLog,
+    pub(super) flushes: Flushes,
+    pub(super) ledger: Arc<dyn Ledger>,
     pub(super) wrongs: Wrongs,
     pub(super) risk: Risk,
     pub(super) warmth: Warmth,
@@ -81,6 +85,8 @@ impl Engine {
             wrongs: Wrongs::open(ledger.clone()).await,
             risk: Risk::open(ledger.clone(), &settings.risk, clock.now()).await,
             purges: PurgeLog::default(),
+            flushes: Flushes::open(ledger.clone()).await,
+            ledger: ledger.clone(),
             warmth: Warmth::default(),
             backlog: Backlog::default(),
             longest_window: AtomicU64::new(0),
@@ -94,6 +100,8 @@ impl Engine {
         });
         // A clock set back while nothing ran is noticed before anything is read.
         engine.now();
+        engine.shelf.catalog().remember(remembered(&*engine.ledger).await);
+        engine.resume_flushes();
         engine.start_warming();
         engine.start_sweeping();
         engine
@@ -105,6 +113,7 @@ impl Engine {
     /// When the ledger fails.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.risk.keep().await?;
+        self.keep_popularity().await?;
         self.present.keep().await
     }
 

@@ -49,6 +49,10 @@ pub(super) struct Facts {
 pub(super) struct Home {
     /// All of them left at once.
     pub flushed: AtomicBool,
+    /// How many there are.
+    pub entries: AtomicU64,
+    /// Their bytes.
+    pub bytes: AtomicU64,
 }
 
 impl Facts {
@@ -122,6 +126,16 @@ impl Facts {
     /// Takes over what the entry it replaces had earned.
     pub(super) fn inherit(&self, old: &Self) {
         self.hits.store(old.hits(), Ordering::Relaxed);
+    }
+
+    /// Takes up a count of before the start.
+    pub(super) fn remember(&self, hits: u32) {
+        self.hits.store(hits, Ordering::Relaxed);
+    }
+
+    /// What it shares with the other entries of its namespace.
+    pub(super) fn home(&self) -> &Home {
+        &self.home
     }
 
     /// What keeping it is worth, as [`super::evict`] last reckoned.

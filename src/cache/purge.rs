@@ -30,19 +30,24 @@ pub struct Filter {
     pub namespace: Option<Namespace>,
     /// A label.
     pub tag: Option<Tag>,
+    /// Labels, of which an entry must have one.
+    pub tags: Vec<Tag>,
     /// Whose.
     pub tenant: Option<TenantId>,
     /// Generated at least this long ago.
     pub older_than: Option<Lasting>,
     /// Asking something like this, by the embedder's measure alone.
     pub similar_to: Option<String>,
+    /// How like, at least, as a cosine; without it, what the operator calls near (`semantic.min_similarity`).
+    pub min_similarity: Option<f32>,
 }
 
 impl Filter {
     /// Whether nothing is said.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        // How like something has no meaning where nothing is to be liked.
+        Self { min_similarity: None, ..self.clone() } == Self::default()
     }
 
     fn criteria(&self, now: Timestamp) -> Criteria {
@@ -52,6 +57,7 @@ impl Filter {
             upstream: self.upstream.clone(),
             namespace: self.namespace.clone(),
             tag: self.tag.clone(),
+            tags: self.tags.clone(),
             tenant: self.tenant.clone(),
             until: self.older_than.map(|Lasting(age)| now.minus(age)),
             like: None,
@@ -67,6 +73,7 @@ pub(super) struct Criteria {
     upstream: Option<String>,
     namespace: Option<Namespace>,
     tag: Option<Tag>,
+    tags: Vec<Tag>,
     tenant: Option<TenantId>,
     until: Option<Timestamp>,
     like: Option<(Embedded, f32)>,
@@ -75,20 +82,27 @@ pub(super) struct Criteria {
 impl Criteria {
     /// Whether the facts match, whatever the prompt says.
     pub(super) fn match_facts(&self, facts: &Facts) -> bool {
-        let Self { id, model, upstream, namespace, tag, tenant, until, like: _ } = self;
+        let Self { id, model, upstream, namespace, tag, tags, tenant, until, like: _ } = self;
         id.is_none_or(|id| id == facts.id)
             && model.as_deref().is_none_or(|model| facts.answers_to(model))
             && upstream.as_deref().is_none_or(|upstream| *upstream == *facts.model.upstream)
             && namespace.as_ref().is_none_or(|namespace| *namespace == facts.namespace)
             && tag.as_ref().is_none_or(|tag| facts.tags.contains(tag))
+            && (tags.is_empty() || tags.iter().any(|tag| facts.tags.contains(tag)))
             && tenant.as_ref().is_none_or(|tenant| *tenant == facts.tenant)
             && until.is_none_or(|until| facts.created <= until)
     }
 
     /// Whether it names whole namespaces, and nothing inside them.
     fn is_of_namespaces(&self) -> bool {
-        let Self { id, model, upstream, namespace: _, tag, tenant: _, until, like } = self;
-        id.is_none() && model.is_none() && upstream.is_none() && tag.is_none() && until.is_none() && like.is_none()
+        let Self { id, model, upstream, namespace: _, tag, tags, tenant: _, until, like } = self;
+        let inside = id.is_some() || model.is_some() || upstream.is_some() || tag.is_some() || !tags.is_empty();
+        !inside && until.is_none() && like.is_none()
+    }
+
+    /// The namespace, where it names one and nothing inside it.
+    fn one_namespace(&self) -> Option<Namespace> {
+        self.namespace.clone().filter(|_| self.is_of_namespaces())
     }
 
     fn match_home(&self, tenant: &TenantId, namespace: &Namespace) -> bool {
@@ -175,10 +189,15 @@ impl Engine {
         let mut criteria = filter.criteria(self.now());
         if let Some(text) = &filter.similar_to {
             let like = self.embeddings.embed(&text.as_str().into()).await.map_err(PurgeError::Embedding)?;
-            criteria.like = Some((like, self.settings.load().judge.min_similarity));
+            let least = filter.min_similarity.unwrap_or_else(|| self.settings.load().judge.min_similarity);
+            criteria.like = Some((like, least));
         }
         if dry_run {
-            return Ok(purged(&self.matching(&criteria).await?));
+            let mut matching = self.matching(&criteria).await?;
+            // What is on its way out would not go: it has gone.
+            let loaded = self.warmth.is_done();
+            matching.retain(|found| !loaded || self.shelf.catalog().contains(found.id));
+            return Ok(purged(&matching));
         }
         let purged = self.take_out(criteria).await?;
         tracing::info!(entries = purged.entries, "purged");
@@ -198,8 +217,14 @@ impl Engine {
         // From here on every filling that is not done yet is checked against it, and nobody joins what is under way.
         self.purges.note(criteria.clone());
         self.flights.close_all();
+        if let Some(namespace) = criteria.one_namespace() {
+            let (engine, tenant) = (self.clone(), criteria.tenant.clone());
+            // Whoever asked may leave; what has begun is brought to its end.
+            let work = self.tasks.spawn(async move { engine.flush(tenant, namespace).await });
+            return work.await.unwrap_or_else(|fault| Err(StoreError::Engine(fault.to_string())));
+        }
         if criteria.is_of_namespaces() {
-            self.shelf.catalog().flush(|tenant, namespace| criteria.match_home(tenant, namespace));
+            self.shelf.catalog().empty(|tenant, namespace| criteria.match_home(tenant, namespace));
         }
         let engine = self.clone();
         // Whoever asked may leave; what has begun is brought to its end.
@@ -217,9 +242,13 @@ impl Engine {
             changing.condemn(&ids);
             matching
         };
-        for batch in matching.chunks(BATCH) {
-            let ids: Vec<_> = batch.iter().map(|found| found.id).collect();
-            self.shelf.change().await.execute(&ids).await?;
+        // What an earlier purge could not bring off the disk goes now, or this one is not done either.
+        let mut all: Vec<_> = matching.iter().map(|found| found.id).collect();
+        all.extend(self.shelf.catalog().condemned());
+        all.sort_unstable();
+        all.dedup();
+        for ids in all.chunks(BATCH) {
+            self.shelf.change().await.execute(ids).await?;
         }
         Ok(purged(&matching))
     }

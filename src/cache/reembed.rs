@@ -44,6 +44,8 @@ impl Engine {
         }
         tracing::info!(entries = unseen.len(), space = %space.0, "embedding what is kept anew");
         self.backlog.0.store(unseen.len() as u64, Ordering::Relaxed);
+        /// Entries between two words about how far it is.
+        const OFTEN: u64 = 1000;
         let mut failed = 0_u64;
         for facts in unseen {
             if !self.embeddings.is(&embedder) {
@@ -54,7 +56,10 @@ impl Engine {
                 tracing::warn!(%fault, "an entry could not be embedded anew");
                 failed += 1;
             }
-            self.backlog.0.fetch_sub(1, Ordering::Relaxed);
+            let left = self.backlog.0.fetch_sub(1, Ordering::Relaxed) - 1;
+            if left > 0 && left.is_multiple_of(OFTEN) {
+                tracing::info!(left, "embedding what is kept anew");
+            }
         }
         tracing::info!(failed, "everything kept is embedded anew");
     }

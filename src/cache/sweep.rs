@@ -26,8 +26,11 @@ impl Engine {
     }
 
     pub(super) fn start_sweeping(self: &Arc<Self>) {
+        /// Sweeps between two notes of how often entries were served.
+        const SELDOM: u32 = 10;
         let engine = self.clone();
         self.tasks.spawn(async move {
+            let mut sweeps = 0_u32;
             loop {
                 tokio::select! {
                     () = tokio::time::sleep(EVERY) => {}
@@ -35,6 +38,12 @@ impl Engine {
                 }
                 if let Err(fault) = engine.sweep().await {
                     tracing::warn!(%fault, "expired entries could not be removed");
+                }
+                sweeps = sweeps.wrapping_add(1);
+                if sweeps.is_multiple_of(SELDOM)
+                    && let Err(fault) = engine.keep_popularity().await
+                {
+                    tracing::warn!(%fault, "how often entries were served could not be noted");
                 }
                 if let Err(fault) = engine.present.keep().await {
                     tracing::warn!(%fault, "the time could not be noted");

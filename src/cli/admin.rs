@@ -44,6 +44,9 @@ pub struct PurgeFilter {
     /// Entries whose prompt is like this text.
     #[arg(long, value_name = "TEXT")]
     similar_to: Option<String>,
+    /// With `--similar-to`: the least cosine similarity.
+    #[arg(long, value_name = "COSINE", requires = "similar_to")]
+    min_similarity: Option<f32>,
     /// Do it; without this, only show what would go.
     #[arg(long)]
     yes: bool,
@@ -71,7 +74,8 @@ pub async fn stats(server: &Server) -> Result<(), Exit> {
 /// # Errors
 /// No filter at all, or a server that cannot be reached or refuses.
 pub async fn purge(server: &Server, filter: &PurgeFilter) -> Result<(), Exit> {
-    let PurgeFilter { all, model, upstream, namespace, tag, tenant, older_than, similar_to, yes } = filter;
+    let PurgeFilter { all, model, upstream, namespace, tag, tenant, older_than, similar_to, min_similarity, yes } =
+        filter;
     let mut body = Map::new();
     if *all {
         body.insert("all".into(), true.into());
@@ -86,6 +90,9 @@ pub async fn purge(server: &Server, filter: &PurgeFilter) -> Result<(), Exit> {
         ("similar_to", similar_to),
     ];
     body.extend(filters.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?.into()))));
+    if let Some(least) = min_similarity {
+        body.insert("min_similarity".into(), (*least).into());
+    }
     if body.is_empty() {
         return Err(Exit::say(Failure::Usage, "say what to purge, for instance --model NAME, or --all"));
     }

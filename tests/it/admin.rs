@@ -153,6 +153,23 @@ async fn a_purge_tells_first_and_does_when_told() {
     }
 }
 
+/// What a document store's webhook would send when documents of a RAG application change.
+#[tokio::test]
+async fn a_changed_document_takes_the_answers_that_used_it_along() {
+    let app = TestApp::with(FakeUpstream::openai().always("by the document")).await;
+    let ask = |prompt: &str, tags: &str| app.chat(prompt).header("x-cache-tags", tags).send();
+    for (prompt, tags) in [("one", "doc:7, prompt:v3"), ("two", "doc:8, prompt:v3"), ("three", "doc:9, prompt:v2")] {
+        assert_eq!(ask(prompt, tags).await.outcome(), "MISS");
+    }
+    let changed = json!({ "tags": ["doc:7", "doc:9"], "dry_run": false });
+    assert_eq!(app.admin_post("/admin/v1/purge", changed).send().await.json()["entries"], 2);
+    for (prompt, outcome) in [("one", "MISS"), ("two", "HIT"), ("three", "MISS")] {
+        assert_eq!(ask(prompt, "").await.outcome(), outcome, "{prompt}");
+    }
+    let narrowed = json!({ "tag": "prompt:v3", "tags": ["doc:8"] });
+    assert_eq!(app.admin_post("/admin/v1/purge", narrowed).send().await.json()["entries"], 1);
+}
+
 #[tokio::test]
 async fn what_was_purged_stays_gone_over_a_restart() {
     let mut app = TestApp::with(FakeUpstream::openai().reply("1").reply("2")).await;

@@ -380,6 +380,10 @@ impl EntryStore for FaultyStore {
 
     async fn remove(&self, ids: &[EntryId]) -> Result<(), StoreError> {
         Self::check(&self.writes_fail)?;
+        let gate = self.gate.lock().clone();
+        if let Some(gate) = gate {
+            let _ = gate.acquire().await;
+        }
         self.inner.remove(ids).await
     }
 

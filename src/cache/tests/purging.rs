@@ -1,8 +1,9 @@
 //! What is purged is gone, everywhere, for good.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::house::{Ask, House, STREAMED, ask, said, target};
+use super::house::{Ask, House, STREAMED, ask, said, settings, target};
 use crate::cache::{Filter, Followed, PurgeError};
 use crate::domain::{Cause, Lasting, Location, Namespace, Tag, TenantId};
 use crate::embed::EmbedError;
@@ -46,9 +47,14 @@ async fn each_filter_takes_what_it_names_and_nothing_else() {
     for (filter, question) in cases {
         assert_eq!(house.engine.purge(&filter, true).await.unwrap().entries, 1, "{filter:?}");
         house.hit(&question).await;
-        let purged = house.engine.purge(&filter, false).await.unwrap();
+        let id = house.hit(&question).await.entry.id();
+        assert_eq!(house.engine.purge(&filter, false).await.unwrap().entries, 1);
         assert_eq!(said(&house.lookup(&question).await).0, "MISS");
-        assert_eq!(house.store.get(purged.examples[0]).await.unwrap(), None);
+        if filter.namespace.is_some() {
+            // A whole namespace leaves the disk behind the answer.
+            house.tasks_done().await;
+        }
+        assert_eq!(house.store.get(id).await.unwrap(), None);
     }
     house.hit(&plain).await;
     let everything = Filter { all: true, ..Filter::default() };
@@ -132,24 +138,101 @@ async fn a_purge_that_the_store_refuses_is_not_acknowledged_and_serves_no_more()
     assert_eq!(house.engine.census().entries, 0);
 }
 
+fn in_test(prompt: &str) -> Ask {
+    ask(prompt).with(|ask| (ask.namespace, ask.directives.namespace) = ("test", Namespace("test".into())))
+}
+
+fn the_test_namespace() -> Filter {
+    Filter { namespace: Some(Namespace("test".into())), ..Filter::default() }
+}
+
 #[tokio::test]
 async fn a_namespace_is_empty_before_the_disk_has_let_go_of_it() {
     let house = House::open().await;
-    let inside = ask("Who wrote Hamlet?").with(|ask| {
-        (ask.namespace, ask.directives.namespace) = ("test", Namespace("test".into()));
-    });
-    house.answer(&inside, "Shakespeare").await;
-    house.answer(&ask("Who wrote Hamlet?"), "Shakespeare").await;
-    // The disk is busy with something else.
-    let busy = house.engine.shelf.change().await;
-    let filter = Filter { namespace: Some(Namespace("test".into())), ..Filter::default() };
-    let engine = house.engine.clone();
-    let purge = house.tasks.spawn(async move { engine.purge(&filter, false).await.map(|purged| purged.entries) });
-    while said(&house.lookup(&inside).await).0 == "HIT" {
-        tokio::task::yield_now().await;
+    let (inside, outside) = (in_test("Who wrote Hamlet?"), ask("Who wrote Hamlet?"));
+    let id = house.answer(&inside, "Shakespeare").await.id();
+    house.answer(&outside, "Shakespeare").await;
+    // Nothing leaves the disk for now.
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    *house.store.gate.lock() = Some(gate.clone());
+    assert_eq!(house.engine.purge(&the_test_namespace(), false).await.unwrap().entries, 1);
+    assert_eq!(said(&house.lookup(&inside).await).0, "MISS");
+    house.hit(&outside).await;
+    assert_eq!(house.engine.census().entries, 1);
+    assert_eq!(house.engine.purge(&the_test_namespace(), true).await.unwrap().entries, 0);
+    assert!(house.engine.entries(&Filter::default(), 10, None).await.unwrap().entries.len() == 1);
+    assert_eq!(house.engine.export(None, 10).await.unwrap().len(), 1);
+    assert!(house.store.get(id).await.unwrap().is_some());
+    *house.store.gate.lock() = None;
+    gate.close();
+    house.tasks_done().await;
+    assert_eq!(house.store.get(id).await.unwrap(), None);
+    // What is answered anew stays.
+    house.answer(&inside, "Shakespeare, revised").await;
+    house.tasks_done().await;
+    house.hit(&inside).await;
+}
+
+#[tokio::test]
+async fn an_emptied_namespace_stays_empty_when_the_process_dies_before_the_disk_follows() {
+    let house = House::open().await;
+    let mut ids = Vec::new();
+    for i in 0..300 {
+        ids.push(house.answer(&in_test(&format!("question {i}")), "an answer").await.id());
     }
-    house.hit(&ask("Who wrote Hamlet?")).await;
-    assert!(!purge.is_finished());
-    drop(busy);
-    assert_eq!(purge.await.unwrap().unwrap(), 1);
+    house.answer(&ask("Who wrote Hamlet?"), "Shakespeare").await;
+    *house.store.gate.lock() = Some(Arc::new(tokio::sync::Semaphore::new(0)));
+    house.engine.purge(&the_test_namespace(), false).await.unwrap();
+    // As after a crash: the disk holds everything, and the note.
+    *house.store.gate.lock() = None;
+    let again = House::over(house.store.clone(), settings()).await;
+    for i in [0, 299] {
+        assert_eq!(said(&again.lookup(&in_test(&format!("question {i}"))).await).0, "MISS");
+    }
+    again.hit(&ask("Who wrote Hamlet?")).await;
+    again.engine.warm().await;
+    assert_eq!(again.engine.census().entries, 1);
+    again.tasks_done().await;
+    for id in ids {
+        assert_eq!(again.store.get(id).await.unwrap(), None);
+    }
+    again.clock.advance(Duration::from_secs(1));
+    again.answer(&in_test("question 0"), "another answer").await;
+    let third = House::over(house.store.clone(), settings()).await;
+    third.hit(&in_test("question 0")).await;
+}
+
+#[tokio::test]
+async fn a_purge_that_could_not_reach_the_disk_is_brought_to_its_end_by_the_next() {
+    let house = House::open().await;
+    let question = tagged("Who wrote Hamlet?", "doc-1");
+    let id = house.answer(&question, "Shakespeare").await.id();
+    *house.store.writes_fail.lock() = true;
+    house.engine.purge(&by_tag("doc-1"), false).await.unwrap_err();
+    *house.store.writes_fail.lock() = false;
+    house.engine.purge(&by_tag("doc-1"), false).await.unwrap();
+    assert_eq!(house.store.get(id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn filters_combine_and_likeness_is_one_of_them() {
+    let house = House::open().await;
+    house.embedder.place("the old price list", "price list", 0.95);
+    house.embedder.place("the price list of last year", "price list", 0.9);
+    house.answer(&tagged("the old price list", "doc-1"), "ten").await;
+    house.answer(&tagged("the price list of last year", "doc-2"), "nine").await;
+    house.answer(&tagged("Who wrote Hamlet?", "doc-1"), "Shakespeare").await;
+    let like = Filter { similar_to: Some("price list".into()), ..Filter::default() };
+    let count = async |filter: Filter| house.engine.purge(&filter, true).await.unwrap().entries;
+    assert_eq!(count(like.clone()).await, 2);
+    assert_eq!(count(Filter { min_similarity: Some(0.92), ..like.clone() }).await, 1);
+    assert_eq!(count(Filter { tag: Some(Tag("doc-2".into())), ..like.clone() }).await, 1);
+    assert_eq!(count(Filter { tenant: Some(TenantId("bob".into())), ..like.clone() }).await, 0);
+    assert_eq!(count(Filter { namespace: Some(Namespace("test".into())), ..like.clone() }).await, 0);
+    assert_eq!(count(Filter { older_than: Some(Lasting::seconds(9)), ..like.clone() }).await, 0);
+    let both = Filter { tag: Some(Tag("doc-1".into())), model: Some("llama3".into()), ..like };
+    assert_eq!(house.engine.purge(&both, false).await.unwrap().entries, 1);
+    assert_eq!(house.engine.census().entries, 2);
+    let nothing = Filter { min_similarity: Some(0.9), ..Filter::default() };
+    assert!(matches!(house.engine.purge(&nothing, true).await, Err(PurgeError::Empty)));
 }

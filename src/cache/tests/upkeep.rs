@@ -130,6 +130,25 @@ async fn another_embedder_sees_everything_anew_while_exact_matches_go_on() {
     assert_eq!(house.engine.census().index.vectors, 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn embedding_anew_tells_how_far_it_is() {
+    let house = House::open().await;
+    for i in 0..3 {
+        house.answer(&ask(&format!("question {i}")), "an answer").await;
+    }
+    let other = Arc::new(FakeEmbedder::new("other"));
+    *other.fault.lock() = Some(EmbedError::Busy);
+    house.engine.set_embedder(Some(other.clone()));
+    while house.engine.census().to_embed == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(house.engine.census().to_embed, 3);
+    house.hit(&ask("question 0")).await;
+    *other.fault.lock() = None;
+    house.tasks_done().await;
+    assert_eq!(house.engine.census().to_embed, 0);
+}
+
 #[tokio::test]
 async fn what_was_kept_without_an_embedder_is_found_by_meaning_once_there_is_one() {
     let house = House::open().await;
@@ -162,4 +181,30 @@ async fn no_store_fault_reaches_a_client() {
         let ticket = house.miss(&question).await;
         assert_eq!(ticket.fill(question.filling("an answer")).await.err(), Some(Cause::StoreFault));
     }
+}
+
+#[tokio::test]
+async fn how_often_an_entry_was_served_outlives_a_restart() {
+    let house = House::open().await;
+    let (popular, other) = (ask("Who wrote Hamlet?"), ask("Who wrote Faust?"));
+    house.answer(&popular, "Shakespeare").await;
+    house.answer(&other, "Goethe").await;
+    for _ in 0..3 {
+        house.hit(&popular).await;
+    }
+    house.engine.close().await.unwrap();
+    let again = House::over(house.store.clone(), settings()).await;
+    again.engine.warm().await;
+    let hits = async |house: &House| {
+        let page = house.engine.entries(&Filter::default(), 10, None).await.unwrap();
+        let mut hits: Vec<_> = page.entries.iter().map(|listed| listed.hits).collect();
+        hits.sort_unstable();
+        hits
+    };
+    assert_eq!(hits(&again).await, [0, 3]);
+    // And once more, though nothing was served in between.
+    again.engine.close().await.unwrap();
+    let third = House::over(house.store.clone(), settings()).await;
+    third.engine.warm().await;
+    assert_eq!(hits(&third).await, [0, 3]);
 }
