@@ -89,6 +89,11 @@ const ANSWERS: &[(&str, &str)] = &[
          through. Keep it cool and bright.",
     ),
     (
+        "What is the weather like right now?",
+        "Light rain from the west and 14 degrees, in the world that this demo makes up. Ask again in an hour: it \
+         clears up.",
+    ),
+    (
         "What does our travel policy say about trains?",
         "Trains come first for journeys under six hours. First class needs no approval when the fare is below that of a \
          flexible second-class ticket.",

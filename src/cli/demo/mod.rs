@@ -63,7 +63,7 @@ pub async fn run(once: bool) -> Result<(), Exit> {
 fn configuration(folder: &Path, simulator: &Simulator) -> Result<Config, Exit> {
     let text = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[log]\nfilter = \"warn\"\n\
-         [store]\npath = {folder}\n[versions]\npoll = \"500ms\"\n\
+         [store]\npath = {folder}\n[cache]\nstale_while_revalidate = \"1m\"\n[versions]\npoll = \"500ms\"\n\
          [semantic]\ndeadline = \"10s\"\n\
          [[upstream]]\nname = \"simulator\"\nkind = \"ollama\"\nurl = {url}\n",
         folder = toml::Value::from(folder.display().to_string()),

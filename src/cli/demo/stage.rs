@@ -77,6 +77,7 @@ impl<'a> Stage<'a> {
                 sleep(*time).await;
                 Ok(vec![Line::Note(format!("{:.1} seconds pass", time.as_secs_f64()))])
             }
+            Act::Settle => self.settle().await,
             Act::Purge(tag) => self.purge(tag).await,
         }
     }
@@ -137,6 +138,21 @@ impl<'a> Stage<'a> {
         Ok(vec![Line::Note(format!("{MODEL} is pulled again: a new build under the same name"))])
     }
 
+    async fn settle(&self) -> Result<Vec<Line>> {
+        let (url, begun) = (format!("{}/admin/v1/stats", self.admin), Instant::now());
+        loop {
+            let answer = self.client.fetch(Method::GET, &url, &[], String::new()).await.context("waiting")?;
+            let stats: Value = serde_json::from_slice(answer.body()).context("waiting")?;
+            if stats["cache"]["flights"] == 0 {
+                return Ok(vec![Line::Note("its renewal arrives".to_owned())]);
+            }
+            if begun.elapsed() > NOTICE {
+                bail!("the renewal does not arrive");
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     async fn purge(&self, tag: &str) -> Result<Vec<Line>> {
         let url = format!("{}/admin/v1/purge", self.admin);
         let body = json!({ "tag": tag, "dry_run": false }).to_string();
@@ -165,6 +181,8 @@ impl Expect {
             Self::Miss(Some(named)) => status == "MISS" && reason == Some(named.as_str()),
             Self::Exact => status == "HIT" && matched == Some("exact"),
             Self::Semantic => status == "HIT" && matched == Some("semantic"),
+            Self::Stale => status == "STALE",
+            Self::Bypass(named) => status == "BYPASS" && reason == Some(named.as_str()),
         }
     }
 
@@ -174,6 +192,8 @@ impl Expect {
             Self::Miss(Some(named)) => format!("the model to be asked because of {}", named.as_str()),
             Self::Exact => "an exact hit".to_owned(),
             Self::Semantic => "a semantic hit".to_owned(),
+            Self::Stale => "an answer past its time".to_owned(),
+            Self::Bypass(named) => format!("the cache to take no part because of {}", named.as_str()),
         }
     }
 }

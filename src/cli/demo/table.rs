@@ -124,9 +124,10 @@ fn happened(asked: &Asked) -> (String, Option<Color>) {
             (format!("semantic hit {similarity}\nasked before: {original}"), Some(Color::Green))
         }
         ("HIT", _, _) => ("exact hit".to_owned(), Some(Color::Green)),
+        ("STALE", _, _) => ("stale hit, renewed in the background".to_owned(), Some(Color::Green)),
         ("COLLAPSED", _, _) => ("shared the answer in flight".to_owned(), Some(Color::Green)),
         ("MISS", _, None | Some("below-threshold")) => ("asked the model".to_owned(), None),
-        ("MISS", _, Some(reason)) => {
+        ("MISS" | "BYPASS", _, Some(reason)) => {
             let colour = reason.starts_with("veto-").then_some(Color::Cyan);
             (format!("asked the model: {reason}\n{}", in_words(reason)).trim_end().to_owned(), colour)
         }
@@ -145,7 +146,7 @@ fn in_words(reason: &str) -> &'static str {
         "veto-ordinal" => "another place in the ranking",
         "veto-unit" => "their units differ",
         "model-changed" => "the old build's answer is not served",
-        "expired" => "an answer was there, past its time",
+        "live" => "it holds for this moment only",
         _ => "",
     }
 }
@@ -197,8 +198,8 @@ impl Tally {
             }
             let vetoed = exchange.reason.as_deref().is_some_and(|reason| reason.starts_with("veto-"));
             match (&*exchange.status, exchange.matched.as_deref()) {
-                ("HIT", Some("semantic")) => tally.semantic += asked.count,
-                ("HIT", _) => tally.exact += asked.count,
+                ("HIT" | "STALE", Some("semantic")) => tally.semantic += asked.count,
+                ("HIT" | "STALE", _) => tally.exact += asked.count,
                 ("COLLAPSED", _) => tally.shared += asked.count,
                 _ if vetoed => tally.vetoed += asked.count,
                 _ => {}
