@@ -226,3 +226,33 @@ fn every_file_says_what_it_is_for_and_stays_readable() {
         assert!(source.lines <= LONGEST_FILE, "{} has {} lines: one idea a file", source.path, source.lines);
     }
 }
+
+/// Every test that a table of docs/freshness.md names exists, and every row of its tables names one.
+#[test]
+fn every_promise_of_freshness_names_its_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/freshness.md")).unwrap();
+    let mut files = Vec::new();
+    collect(&root.join("src"), &mut files);
+    collect(&root.join("tests"), &mut files);
+    let code: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let is_test = |name: &str| code.contains(&format!("fn {name}("));
+    let mut in_table = false;
+    let mut rows = 0;
+    for line in page.lines() {
+        if line.ends_with("| test |") {
+            in_table = true;
+        } else if !line.starts_with('|') {
+            in_table = false;
+        } else if in_table && !line.starts_with("|---") {
+            let cell = line.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+            let named: Vec<_> = cell.split('`').skip(1).step_by(2).collect();
+            assert!(!named.is_empty(), "no test is named in {line}");
+            rows += 1;
+            for name in named {
+                assert!(is_test(name), "there is no test {name}, which docs/freshness.md names");
+            }
+        }
+    }
+    assert!(rows > 30, "{rows} rows");
+}

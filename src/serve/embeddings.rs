@@ -195,7 +195,9 @@ impl Looked {
 
     /// One answer from all items; `None` when they do not fit together.
     fn merged(self, parts: &Parts, call: &Call, batch: &Batch, answered: Option<Answered>) -> Option<Reply> {
-        let verdict = Verdict { reason: self.reason, ..hits_verdict(&self.hits, parts, self.outcome()) };
+        let stale = self.hits.iter().find(|hit| hit.outcome == Outcome::Stale);
+        let reason = self.reason.or(stale.and_then(|hit| hit.reason));
+        let verdict = Verdict { reason, ..hits_verdict(&self.hits, parts, self.outcome()) };
         let recordings: Vec<Recording> = self.found.into_iter().collect::<Option<_>>()?;
         let body = batch.merge(&recordings)?;
         let (verdict, head) = match answered {

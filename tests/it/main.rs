@@ -16,6 +16,7 @@ mod collapse;
 mod controls;
 mod conversations;
 mod differential;
+mod directives;
 mod embeddings;
 mod failures;
 mod freshness;

@@ -1,6 +1,9 @@
 //! A model that changes takes its old answers with it.
 
-use crate::harness::{Answer, FakeUpstream, TestApp};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::harness::{Answer, FakeUpstream, Gate, TestApp};
 
 #[tokio::test]
 async fn a_model_pulled_anew_stops_its_old_answers() {
@@ -93,4 +96,65 @@ async fn a_canary_is_asked_beside_all_counting() {
     assert_eq!(ready["parts"]["canaries"]["state"], "ready", "{ready}");
     let metrics = app.admin_get("/metrics").send().await.text().to_owned();
     assert!(metrics.contains("dejavu_canary_drifted{upstream=\"openai\",model=\"gpt-4o\"} 0"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_apps_get_nothing_old_once_the_watcher_has_seen_the_new_digest() {
+    const FLIPS: usize = 20;
+    let app = TestApp::builder()
+        .upstream(FakeUpstream::ollama().always("0"))
+        .config("[versions]\npoll = \"100ms\"\n")
+        .start()
+        .await;
+    let app = Arc::new(app);
+    let seen = Arc::new(AtomicUsize::new(0));
+    let mut clients = tokio::task::JoinSet::new();
+    for client in 0..200 {
+        let (app, seen) = (app.clone(), seen.clone());
+        clients.spawn(async move {
+            let mut hits = 0;
+            loop {
+                let before = seen.load(Ordering::SeqCst);
+                // Some ask the same, some differ.
+                let reply = app.ollama_chat(&format!("Count to {}", client % 20)).stream(false).send().await;
+                let version: usize = reply.said().parse().unwrap();
+                assert!(version >= before, "{version} came ({}) after {before} was seen", reply.outcome());
+                hits += usize::from(reply.outcome() == "HIT");
+                if before == FLIPS {
+                    return hits;
+                }
+            }
+        });
+    }
+    for flip in 1..=FLIPS {
+        // What is generated from now on is new; then the digest changes, and some time later the watcher sees it.
+        app.upstream().says(flip.to_string().as_str());
+        app.upstream().pull("llama3.2:latest", &format!("digest-{flip}"));
+        loop {
+            let models = app.admin_get("/admin/v1/models").send().await.json();
+            let versions = models["models"].as_array().unwrap();
+            let told = versions.iter().find(|model| model["model"] == "llama3.2");
+            if told.is_some_and(|model| model["version"] == format!("digest-{flip}")) {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        seen.store(flip, Ordering::SeqCst);
+    }
+    let hits: usize = clients.join_all().await.into_iter().sum();
+    assert!(hits > 0);
+}
+
+#[tokio::test]
+async fn a_re_pull_in_the_middle_of_a_generation_keeps_nothing() {
+    let gate = Gate::new();
+    let upstream = FakeUpstream::ollama().reply(Answer::text("half old").pause_after(1, &gate)).reply("new");
+    let app = TestApp::with(upstream).await;
+    let mut live = app.ollama_chat("Count").open().await;
+    live.read_until("half").await;
+    app.upstream().pull("llama3.2:latest", "cccc");
+    gate.open();
+    live.rest().await.unwrap();
+    let after = app.ollama_chat("Count").send().await;
+    assert_eq!((after.outcome(), after.said().as_str()), ("MISS", "new"));
 }

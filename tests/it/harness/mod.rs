@@ -9,6 +9,6 @@ mod upstream;
 
 pub use answer::Answer;
 pub use app::TestApp;
-pub use client::{Reply, gunzip};
+pub use client::{Ask, Reply, gunzip};
 pub use gate::Gate;
 pub use upstream::FakeUpstream;

@@ -126,6 +126,11 @@ impl Upstream {
         self.fake.script.answers.lock().unwrap().push_back(answer.into());
     }
 
+    /// What it answers from now on.
+    pub fn says(&self, answer: impl Into<Answer>) {
+        *self.fake.script.always.lock().unwrap() = Some(answer.into());
+    }
+
     /// A model is pulled anew: its digest changes.
     pub fn pull(&self, model: &str, digest: &str) {
         self.fake.script.digest(model, digest);
