@@ -22,7 +22,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { scan_up_to: 20_000 }
+        Self { scan_up_to: 100_000 }
     }
 }
 
