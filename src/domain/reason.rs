@@ -70,6 +70,8 @@ causes! {
         Pronoun => "veto-pronoun",
         /// One side narrows the question by a qualifier that the other lacks.
         Scope => "veto-scope",
+        /// The same frame around other parts.
+        Template => "veto-template",
     }
 }
 

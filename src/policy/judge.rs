@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::compare::Comparison;
 use super::guard::{self, Objection};
 use super::reading::{Reading, Words};
+use super::template::{Frames, Template};
 use crate::domain::{Cause, Reason, Veto};
 
 /// The operating point.
@@ -46,6 +47,8 @@ pub struct Finding {
     pub objections: Vec<Objection>,
     /// What the words say; `None` where the similarity settled it first.
     pub features: Option<Features>,
+    /// The frame that both share around parts of their own, if there is one.
+    pub template: Option<Template>,
     /// How far the pair is above the bar that the shipped policy asks of such a pair: 0 at the bar, 1 at the same
     /// words, negative below. Says nothing of vetoes, nor of the operator's or the caller's own floor, so that a score
     /// means the same everywhere; the risk budget states its levels in it.
@@ -90,17 +93,21 @@ pub fn judge(prompt: &str, candidates: &[Candidate<'_>], floor: Option<f32>, set
     let mut asked = None;
     let findings: Vec<Finding> = candidates
         .iter()
-        .map(|candidate| {
+        .enumerate()
+        .map(|(place, candidate)| {
             if candidate.similarity.is_nan() || candidate.similarity < least {
                 return below(candidate.similarity);
             }
-            let asked = asked.get_or_insert_with(|| Reading::of(prompt, &words));
-            weigh(asked, candidate, least, &words)
+            let (asked, frames) = asked.get_or_insert_with(|| {
+                let frames = Frames::of(prompt, candidates.iter().map(|candidate| candidate.prompt));
+                (Reading::of(prompt, &words), frames)
+            });
+            weigh(asked, candidate, least, &words, |whole| frames.shared_with(place, whole, &words))
         })
         .collect();
     let chosen = findings.iter().position(|finding| finding.against.is_none());
     let reason = if chosen.is_some() { None } else { findings.first().and_then(|nearest| nearest.against) };
-    let language = asked.map(|asked| asked.tongue.code());
+    let language = asked.map(|(asked, _)| asked.tongue.code());
     Judgement { chosen, findings, reason, language }
 }
 
@@ -113,10 +120,16 @@ pub fn prepare() {
 fn below(similarity: f32) -> Finding {
     let against = Some(Cause::BelowThreshold.into());
     let score = score(similarity, Settings::default().min_similarity);
-    Finding { similarity, vetoes: Vec::new(), against, objections: Vec::new(), features: None, score }
+    Finding { similarity, vetoes: Vec::new(), against, objections: Vec::new(), features: None, template: None, score }
 }
 
-fn weigh(asked: &Reading, candidate: &Candidate<'_>, least: f32, words: &Words) -> Finding {
+fn weigh(
+    asked: &Reading,
+    candidate: &Candidate<'_>,
+    least: f32,
+    words: &Words,
+    frame: impl Fn(&Comparison<'_>) -> Option<(Template, Option<Objection>)>,
+) -> Finding {
     let other = Reading::of(candidate.prompt, words);
     let comparison = Comparison::of(asked, &other);
     let mut objections = guard::objections(&comparison);
@@ -129,6 +142,8 @@ fn weigh(asked: &Reading, candidate: &Candidate<'_>, least: f32, words: &Words) 
         }
         _ => true,
     });
+    let (template, differs) = frame(&comparison).unzip();
+    objections.extend(differs.flatten());
     let vetoes: Vec<Veto> = objections.iter().map(|objection| objection.veto).collect();
     let required = required(&comparison, least).max(answered);
     let too_far = candidate.similarity < required;
@@ -148,7 +163,8 @@ fn weigh(asked: &Reading, candidate: &Candidate<'_>, least: f32, words: &Words) 
     };
     let score =
         score(candidate.similarity, self::required(&comparison, Settings::default().min_similarity).max(answered));
-    Finding { similarity: candidate.similarity, vetoes, against, objections, features: Some(features), score }
+    let features = Some(features);
+    Finding { similarity: candidate.similarity, vetoes, against, objections, features, template, score }
 }
 
 /// [`Finding::score`] of a similarity over a bar below 1.

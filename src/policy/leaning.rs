@@ -142,7 +142,7 @@ fn in_english(text: &Text) -> Option<Leaning> {
     if places.clone().any(|at| speaks_of_the_conversation(text, at)) {
         return Some(Leaning::Discourse);
     }
-    if places.clone().any(|at| points(text, at)) {
+    if places.clone().any(|at| points(text, at) || is_bare_definite(text, at)) {
         return Some(Leaning::Pointing);
     }
     if is_personal(text) {
@@ -163,7 +163,7 @@ fn speaks_of_the_conversation(text: &Text, at: usize) -> bool {
     let (word, next) = (text.word(at), text.word(at + 1));
     match word {
         // "taller than", "too much", "both x and y": what they need stands in the prompt itself.
-        "more" => !text.has("than"),
+        "more" | "less" => !text.has("than"),
         "too" => next.is_empty(),
         "both" => !text.has("and"),
         "either" => !text.has("or"),
@@ -186,7 +186,7 @@ fn points(text: &Text, at: usize) -> bool {
     match word {
         "there" if BE.contains(&before) || BE.contains(&next) => return false,
         // "is it safe to ...", "does it take to ...", "is it true that ...".
-        "it" if !next.is_empty() && matches!(text.word(at + 2), "to" | "that") => return false,
+        "it" if listed("en", "expletive", next) && matches!(text.word(at + 2), "to" | "that" | "for") => return false,
         // "prove that ...", "a word that rhymes ...", but neither "explain that" nor "about that".
         "that" if at > 0 && !next.is_empty() => {
             let governs = &text.tokens[at - 1];
@@ -201,7 +201,33 @@ fn points(text: &Text, at: usize) -> bool {
     }
     // "How do I reset my password if I have forgotten it": what it points at was named before it.
     const NAMED_BEFORE: usize = 3;
-    at < 6 || text.telling(0, at) < NAMED_BEFORE
+    let may_be_named = text.tokens[at].is(Traits::PRONOUN)
+        && !matches!(word, "there" | "here" | "one" | "ones" | "others")
+        && !matches!(word, "this" | "that" | "these" | "those" | "such")
+        && (at == 0 || !text.tokens[at - 1].is(Traits::PREPOSITION));
+    !may_be_named || at < 6 || text.telling(0, at) < NAMED_BEFORE
+}
+
+/// "The side effects", "the fee", "examples": of what, was said before. Not "the capital of France", nor what there is
+/// but one of.
+fn is_bare_definite(text: &Text, at: usize) -> bool {
+    if matches!(text.word(at), "example" | "examples") {
+        return !(at + 1..at + 3).any(|near| COMPLEMENTS.contains(&text.word(near)));
+    }
+    if text.word(at) != "the" {
+        return false;
+    }
+    let phrase = text.tokens[at + 1..].iter().take_while(|token| token.is_content());
+    let (mut length, mut known) = (0, false);
+    for token in phrase {
+        length += 1;
+        known |= token.is(Traits::NAME)
+            || token.member.is_some()
+            || matches!(token.quantity, Some((Quantity::Superlative | Quantity::Ordinal, _)))
+            || listed("en", "unique", &token.written)
+            || token.written.ends_with("est");
+    }
+    !known && !COMPLEMENTS.contains(&text.word(at + 1 + length))
 }
 
 /// "What is my name?", "where is my order?", "should I sell?"; but not "how do I reset my password?".
@@ -238,9 +264,14 @@ fn is_fragment(text: &Text) -> bool {
     if !asks && !matches!(first.quantity, Some((Quantity::Action, _))) && !requests(text.word(0)) {
         return all < if named { 3 } else { 4 } || first.is(Traits::PREPOSITION) || first.is(Traits::ARTICLE);
     }
-    // "What are the side effects?": of what, was said before.
-    let definite = text.has("the") && !complement && !named;
-    all < if named { 1 } else { 2 } || definite && all <= 2
+    // "How do I boil an egg?" is whole; "when should you consider surgery?" may be about anything.
+    let how = text.word(0) == "how" && !matches!(text.word(1), "many" | "much" | "long" | "often");
+    let enough = match (named, how || !asks || complement) {
+        (true, _) => 1,
+        (false, true) => 2,
+        (false, false) => 3,
+    };
+    all < enough
 }
 
 #[cfg(test)]

@@ -15,4 +15,5 @@ mod lexicon;
 mod reading;
 pub mod retain;
 pub mod risk;
+pub mod template;
 pub mod timeliness;

@@ -29,4 +29,5 @@ mod passing;
 mod process;
 mod risk;
 mod serving;
+mod templates;
 mod versions;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use super::lexicon::{Id, IdMap, Lexicon, Member, Quantity, Traits};
 
 pub(crate) use clauses::{Question, Tense};
-pub(crate) use tokens::split_word;
+pub(crate) use tokens::{is_unspaced, split_word};
 pub(crate) use tongue::Tongue;
 
 /// What a token is made of.

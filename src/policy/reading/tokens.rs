@@ -120,7 +120,7 @@ fn unspaced(text: &str, lexicon: &Words, out: &mut Vec<Token>) {
 }
 
 /// Han, kana, Thai, Lao, Khmer and Burmese are written without spaces.
-pub(super) const fn is_unspaced(c: char) -> bool {
+pub(crate) const fn is_unspaced(c: char) -> bool {
     matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 

@@ -157,6 +157,7 @@ fn considered(candidate: &Considered, served: Option<&(Arc<crate::domain::Entry>
         "similarity": similarity,
         "vetoes": vetoes.iter().map(|veto| veto.as_str()).collect::<Vec<_>>(),
         "objections": finding.as_ref().map_or_else(Vec::new, objections),
+        "template": finding.as_ref().and_then(|finding| finding.template),
         "features": finding.as_ref().and_then(|finding| finding.features),
         "score": finding.as_ref().map(|finding| finding.score),
         "verdict": verdict,
