@@ -97,12 +97,14 @@ fn the_shipped_default_holds_its_goal_on_the_projects_own_suite() {
     assert!(kept * 100 >= rewordings * 75, "{kept} of {rewordings} rewordings kept");
 }
 
-/// This suite is kept aside: no rule and no list may be made from its errors, or it tells nothing any more.
+/// These suites are kept aside: no rule and no list may be made from their errors, or they tell nothing any more.
 #[test]
 fn what_was_not_tuned_on_keeps_its_figures() {
-    let [near_misses, accepted, rewordings, kept] = tally("aside.jsonl");
-    assert!(accepted * 100 <= near_misses * 5, "{accepted} of {near_misses} near-misses accepted");
-    assert!(kept * 100 >= rewordings * 65, "{kept} of {rewordings} rewordings kept");
+    for (suite, least) in [("aside.jsonl", 65), ("apart.jsonl", 60)] {
+        let [near_misses, accepted, rewordings, kept] = tally(suite);
+        assert!(accepted * 100 <= near_misses * 5, "{suite}: {accepted} of {near_misses} near-misses accepted");
+        assert!(kept * 100 >= rewordings * least, "{suite}: {kept} of {rewordings} rewordings kept");
+    }
 }
 
 /// Every prompt of every table.
