@@ -8,6 +8,7 @@
 //! A part that is data must be the same, but for case, spaces, punctuation and Unicode form: the answer is made of its
 //! words. A part that is a question of its own is compared as one, and has to say the same things.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
@@ -49,11 +50,31 @@ pub enum Parts {
 pub(crate) struct Frames {
     asked: Text,
     candidates: Vec<Text>,
+    /// Of each candidate, beside the prompt asked.
+    ends: Vec<Ends>,
+}
+
+/// What a candidate's words have in common with others.
+struct Ends {
+    /// Words shared with the prompt asked, at the beginning and then at the end.
+    before: usize,
+    after: usize,
+    /// The first candidate of the same words; `None` where they are those of the prompt asked.
+    like: Option<usize>,
 }
 
 impl Frames {
     pub(crate) fn of<'a>(asked: &str, candidates: impl Iterator<Item = &'a str>) -> Self {
-        Self { asked: Text::of(asked), candidates: candidates.map(Text::of).collect() }
+        let (asked, candidates) = (Text::of(asked), candidates.map(Text::of).collect::<Vec<_>>());
+        let words: Vec<&str> = asked.said().collect();
+        let all: Vec<Vec<&str>> = candidates.iter().map(|text| text.said().collect()).collect();
+        let ends = all.iter().map(|said| {
+            let (before, after) = around(&words, said);
+            let like = if *said == words { None } else { all.iter().position(|other| other == said) };
+            Ends { before, after, like }
+        });
+        let ends = ends.collect();
+        Self { asked, candidates, ends }
     }
 
     /// The frame that the prompt asked shares with the candidate at this place, and what speaks against the pair.
@@ -84,20 +105,12 @@ impl Frames {
     fn slot(&self, place: usize) -> Option<(usize, usize)> {
         const LEAST_FRAME: usize = 4;
         const OTHERS: usize = 2;
-        let asked: Vec<&str> = self.asked.said().collect();
-        let this: Vec<&str> = self.candidates[place].said().collect();
-        let mut others: Vec<(usize, usize, Vec<&str>)> = Vec::new();
-        for text in self.candidates.iter().enumerate().filter(|(at, _)| *at != place).map(|(_, text)| text) {
-            let said: Vec<&str> = text.said().collect();
-            if said != asked && said != this && others.iter().all(|(.., known)| *known != said) {
-                let (before, after) = around(&asked, &said);
-                others.push((before, after, said));
-            }
-        }
-        let (mut before, mut after) = around(&asked, &this);
-        others.sort_by_key(|(theirs, ends, _)| std::cmp::Reverse(before.min(*theirs) + after.min(*ends)));
-        for (theirs_before, theirs_after, _) in others.get(..OTHERS)? {
-            (before, after) = (before.min(*theirs_before), after.min(*theirs_after));
+        let Ends { mut before, mut after, like } = *self.ends.get(place)?;
+        let other = |(at, ends): &(usize, &Ends)| ends.like == Some(*at) && ends.like != like;
+        let mut others: Vec<&Ends> = self.ends.iter().enumerate().filter(other).map(|(_, ends)| ends).collect();
+        others.sort_by_key(|ends| std::cmp::Reverse(before.min(ends.before) + after.min(ends.after)));
+        for ends in others.get(..OTHERS)? {
+            (before, after) = (before.min(ends.before), after.min(ends.after));
         }
         (before + after >= LEAST_FRAME).then_some((before, after))
     }
@@ -132,20 +145,19 @@ fn between(a: &Text, b: &Text, words: &Words) -> Option<(Template, bool)> {
     let before = a.segments.iter().zip(&b.segments).take_while(|(a, b)| a.said == b.said).count();
     let ends = a.segments[before..].iter().rev().zip(b.segments[before..].iter().rev());
     let after = ends.take_while(|(a, b)| a.said == b.said).count();
-    let part = |text: &Text| -> Vec<Segment> { text.segments[before..text.segments.len() - after].to_vec() };
-    let (x, y) = (part(a), part(b));
+    let (x, y) = (a.between(before, after), b.between(before, after));
     let frame = || a.segments[..before].iter().chain(&a.segments[a.segments.len() - after..]);
-    let (length, sizes) = (size(frame()), [size(&x), size(&y)]);
+    let (length, sizes) = (size(frame()), [size(x), size(y)]);
     // Work on a text follows either in the same frame or in one of other words.
     if a.is_work() && b.is_work() || length > 0 && frame().any(|segment| segment.names_work()) {
-        let (x, y) = if a.is_work() && b.is_work() { (a.data(), b.data()) } else { (&x[..], &y[..]) };
+        let (x, y) = if a.is_work() && b.is_work() { (a.data(), b.data()) } else { (x, y) };
         let same = x.iter().flat_map(|segment| &segment.said).eq(y.iter().flat_map(|segment| &segment.said));
         return Some((template(length, [size(x), size(y)], Parts::Data), same));
     }
     if length < LONG || length < sizes[0].min(sizes[1]) {
         return None;
     }
-    let (x, y) = (Part::of(&x, words), Part::of(&y, words));
+    let (x, y) = (Part::of(x, words), Part::of(y, words));
     if x.asks && y.asks {
         let comparison = Comparison::of(&x.reading, &y.reading);
         let same = comparison.same_content() && guard::objections(&comparison).is_empty();
@@ -177,7 +189,8 @@ struct Segment {
 impl Text {
     fn of(prompt: &str) -> Self {
         let mut segments = Vec::new();
-        for line in prompt.nfkc().collect::<String>().lines() {
+        let prompt = if prompt.is_ascii() { Cow::Borrowed(prompt) } else { prompt.nfkc().collect() };
+        for line in prompt.lines() {
             let mut open = Segment { said: Vec::new(), written: String::new(), leads: false };
             for chunk in line.split_whitespace() {
                 if chunk.starts_with(QUOTES) {
@@ -185,7 +198,7 @@ impl Text {
                 }
                 open.written.push_str(chunk);
                 open.written.push(' ');
-                open.said.extend(plain(chunk));
+                plain(chunk, &mut open.said);
                 if chunk.ends_with([':', '\u{ff1a}']) {
                     open.close(&mut segments, true);
                 } else if chunk.ends_with(ENDS) || chunk.ends_with(QUOTES) {
@@ -205,6 +218,11 @@ impl Text {
     fn slot(&self, before: usize, after: usize) -> Vec<&str> {
         let said: Vec<&str> = self.said().collect();
         said[before..said.len() - after].to_vec()
+    }
+
+    /// The segments but for those of a frame.
+    fn between(&self, before: usize, after: usize) -> &[Segment] {
+        &self.segments[before..self.segments.len() - after]
     }
 
     /// Whether it asks for work on the text that follows its first segment.
@@ -242,17 +260,23 @@ impl Segment {
 const QUOTES: [char; 7] = ['"', '`', '\u{201c}', '\u{201d}', '\u{201e}', '\u{00ab}', '\u{00bb}'];
 const ENDS: [char; 5] = ['.', '?', '!', '\u{3002}', '\u{ff1f}'];
 
-/// The words of a run of letters and signs; a sign that is no punctuation stands for itself.
-fn plain(chunk: &str) -> Vec<String> {
+/// Adds the words of a run of letters and signs; a sign that is no punctuation stands for itself.
+fn plain(chunk: &str, said: &mut Vec<String>) {
     let signs = |c: char| {
         !c.is_alphanumeric()
             && !matches!(c, '+' | '-' | '*' | '/' | '=' | '<' | '>' | '%' | '#' | '$' | '&' | '@' | '^' | '~' | '|')
     };
-    let lower = chunk.trim_matches(signs).to_lowercase().replace(['\u{2018}', '\u{2019}'], "'");
+    let word = chunk.trim_matches(signs);
+    let lower = if word.is_ascii() {
+        word.to_ascii_lowercase()
+    } else {
+        word.to_lowercase().replace(['\u{2018}', '\u{2019}'], "'")
+    };
     if lower.chars().any(is_unspaced) {
-        return lower.chars().filter(|c| c.is_alphanumeric()).map(String::from).collect();
+        said.extend(lower.chars().filter(|c| c.is_alphanumeric()).map(String::from));
+    } else if !lower.is_empty() {
+        said.push(lower);
     }
-    if lower.is_empty() { Vec::new() } else { vec![lower] }
 }
 
 /// Words for work whose outcome is made of the very words of a text. By stems.
