@@ -40,7 +40,7 @@ impl Default for Settings {
             model: "all-MiniLM-L6-v2".to_owned(),
             precision: Precision::Int8,
             threads: 0,
-            sessions: 1,
+            sessions: 2,
             queue: 256,
             deadline: Lasting::millis(500),
             recent: 4096,
