@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::canary::{Canary, CanarySettings, CanaryState, OnDrift};
 use super::engine::Engine;
+use super::note::Note;
 use crate::domain::{Digest, Lifetimes, Location, Model, Surface, Target, Version};
 use crate::store::{Ledger, StoreError};
 use crate::upstream::{Outgoing, Plan, Upstreams};
@@ -21,21 +22,16 @@ use crate::wire::{self, Spoken};
 #[derive(Debug)]
 pub(super) struct Canaries {
     known: Mutex<BTreeMap<Model, Canary>>,
-    ledger: Arc<dyn Ledger>,
-    writing: tokio::sync::Mutex<()>,
+    note: Note,
 }
-
-const RECORD: &str = "canaries";
 
 impl Canaries {
     pub(super) async fn open(ledger: Arc<dyn Ledger>) -> Self {
-        let record = ledger.read(RECORD).await.unwrap_or_else(|fault| {
-            tracing::warn!(%fault, "what canaries answered could not be read; it is learned anew");
-            None
-        });
-        let known: Vec<Canary> = record.and_then(|record| serde_json::from_slice(&record).ok()).unwrap_or_default();
-        let known = known.into_iter().map(|canary| (canary.model.clone(), canary)).collect();
-        Self { known: Mutex::new(known), ledger, writing: tokio::sync::Mutex::default() }
+        let note = Note::new(ledger, "canaries");
+        let lost = "what canaries answered could not be read; it is learned anew";
+        let known: Option<Vec<Canary>> = note.read(|record| serde_json::from_slice(record).ok(), lost).await;
+        let known = known.into_iter().flatten().map(|canary| (canary.model.clone(), canary)).collect();
+        Self { known: Mutex::new(known), note }
     }
 
     /// Those that are watched now: what was watched once is forgotten.
@@ -48,10 +44,7 @@ impl Canaries {
     }
 
     async fn write(&self) -> Result<(), StoreError> {
-        let _order = self.writing.lock().await;
-        let all: Vec<Canary> = self.known.lock().values().cloned().collect();
-        let record = serde_json::to_vec(&all).map_err(|fault| StoreError::Engine(fault.to_string()))?;
-        self.ledger.write(RECORD, &record).await
+        self.note.write(|| serde_json::to_vec(&self.known.lock().values().collect::<Vec<_>>())).await
     }
 }
 

@@ -30,7 +30,8 @@ pub(super) fn wider(query: &Query, of: History, secret: &Secret, model: &Model, 
 /// The conversation a prompt stands in, as it is compared.
 #[derive(Debug)]
 pub(super) struct Conversation {
-    pub history: History,
+    /// Whether the prompt leans on its history.
+    leans: bool,
     /// The scope of the whole history.
     pub scope: Scope,
     pub wider: Option<Wider>,
@@ -40,8 +41,9 @@ impl Conversation {
     pub(super) fn of(asking: &Asking<'_>) -> Self {
         let (query, secret, model) = (&asking.query, &asking.engine.secret, &asking.target.model);
         let history = history(query, asking.settings.context);
-        let wider = wider(query, history.clone(), secret, model, &asking.version);
-        Self { scope: query.scope(secret, model, &asking.version), history, wider }
+        let leans = matches!(history, History::Whole(Whole::Leans(_)));
+        let wider = wider(query, history, secret, model, &asking.version);
+        Self { leans, scope: query.scope(secret, model, &asking.version), wider }
     }
 
     /// The scopes to look in, the tightest first.
@@ -79,6 +81,6 @@ impl Conversation {
 
     /// Why nothing was found, where no candidate tells.
     pub(super) fn reason(&self) -> Option<Reason> {
-        matches!(self.history, History::Whole(Whole::Leans(_))).then_some(Cause::FollowUp.into())
+        self.leans.then_some(Cause::FollowUp.into())
     }
 }

@@ -15,7 +15,8 @@ use super::embedding::Embeddings;
 use super::epochs::{Epochs, Standing};
 use super::flight::{Flights, Limits};
 use super::flush::Flushes;
-use super::popularity::remembered;
+use super::note::Note;
+use super::popularity::{popularity, remembered};
 use super::present::Present;
 use super::purge::PurgeLog;
 use super::reembed::Backlog;
@@ -62,7 +63,7 @@ pub struct Engine {
     pub(super) flights: Arc<Flights>,
     pub(super) purges: PurgeLog,
     pub(super) flushes: Flushes,
-    pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) popularity: Note,
     pub(super) wrongs: Wrongs,
     pub(super) risk: Risk,
     pub(super) warmth: Warmth,
@@ -86,7 +87,7 @@ impl Engine {
             risk: Risk::open(ledger.clone(), &settings.risk, clock.now()).await,
             purges: PurgeLog::default(),
             flushes: Flushes::open(ledger.clone()).await,
-            ledger: ledger.clone(),
+            popularity: popularity(ledger.clone()),
             warmth: Warmth::default(),
             backlog: Backlog::default(),
             longest_window: AtomicU64::new(0),
@@ -100,7 +101,7 @@ impl Engine {
         });
         // A clock set back while nothing ran is noticed before anything is read.
         engine.now();
-        engine.shelf.catalog().remember(remembered(&*engine.ledger).await);
+        engine.shelf.catalog().remember(remembered(&engine.popularity).await);
         engine.resume_flushes();
         engine.start_warming();
         engine.start_sweeping();

@@ -12,6 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
+use super::note::Note;
 use crate::domain::{Model, Timestamp, Version};
 use crate::store::{Ledger, StoreError};
 use crate::upstream::VersionSource;
@@ -110,9 +111,8 @@ impl Epoch {
 #[derive(Debug)]
 pub(super) struct Epochs {
     known: RwLock<HashMap<Model, Known>>,
-    ledger: Arc<dyn Ledger>,
+    note: Note,
     source: Arc<dyn VersionSource>,
-    writing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -148,26 +148,22 @@ pub(super) enum Standing {
     Unasked,
 }
 
-const RECORD: &str = "epochs";
-
 impl Epochs {
     /// Models known beyond which those without a version are forgotten.
     const MOST: usize = 4096;
 
     /// Reads what the ledger holds; a ledger that fails or holds nonsense leaves nothing known.
     pub(super) async fn open(ledger: Arc<dyn Ledger>, source: Arc<dyn VersionSource>) -> Self {
-        let record = ledger.read(RECORD).await.unwrap_or_else(|fault| {
-            tracing::warn!(%fault, "model versions could not be read; they are learned anew");
-            None
-        });
-        let epochs: Vec<Epoch> = record.and_then(|record| serde_json::from_slice(&record).ok()).unwrap_or_default();
-        let known = epochs.into_iter().map(|mut epoch| {
+        let note = Note::new(ledger, "epochs");
+        let lost = "model versions could not be read; they are learned anew";
+        let epochs: Option<Vec<Epoch>> = note.read(|record| serde_json::from_slice(record).ok(), lost).await;
+        let known = epochs.into_iter().flatten().map(|mut epoch| {
             // What was seen before the start says nothing about now.
             epoch.seen = None;
             let version = epoch.version();
             (epoch.model.clone(), Known { epoch, version, changes: 0, asking: Arc::default() })
         });
-        Self { known: RwLock::new(known.collect()), ledger, source, writing: tokio::sync::Mutex::default() }
+        Self { known: RwLock::new(known.collect()), note, source }
     }
 
     /// The version as it stands, without asking anybody.
@@ -363,10 +359,8 @@ impl Epochs {
     }
 
     async fn write(&self) -> Result<(), StoreError> {
-        let _order = self.writing.lock().await;
-        let telling: Vec<_> = self.all().into_iter().filter(Epoch::says_anything).collect();
-        let record = serde_json::to_vec(&telling).map_err(|fault| StoreError::Engine(fault.to_string()))?;
-        self.ledger.write(RECORD, &record).await
+        let telling = || self.all().into_iter().filter(Epoch::says_anything).collect::<Vec<_>>();
+        self.note.write(|| serde_json::to_vec(&telling())).await
     }
 }
 

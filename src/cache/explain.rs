@@ -84,28 +84,20 @@ impl Engine {
             candidates: Vec::new(),
             level: None,
         };
-        match admitted(&query, directives, &settings) {
-            Ok(Admitted { read, write, semantic, timeliness: _ }) => {
-                (told.read, told.write, told.semantic) = (read, write, semantic);
-            }
+        let admitted = match admitted(&query, directives, &settings) {
+            Ok(admitted) => admitted,
             Err(cause) => {
                 (told.read, told.write, told.semantic) = (Err(cause), Err(cause), Err(cause));
                 return Explanation { outcome: Outcome::Bypass, reason: Some(cause.into()), ..told };
             }
-        }
+        };
+        let Admitted { read, write, semantic, timeliness: _ } = admitted;
+        (told.read, told.write, told.semantic) = (read, write, semantic);
         let Some(target) = query.targets.first().cloned() else { return told };
         let Versioned { version, unsure } = self.version(&target.model, &settings).await;
         told.asked = Some((target.clone(), version.clone()));
-        let asking = Asking::new(
-            self,
-            settings,
-            query,
-            directives,
-            lifetimes,
-            target,
-            Versioned { version, unsure },
-            (told.write, class),
-        );
+        let asking =
+            Asking::new(self, settings, query, directives, lifetimes, target, Versioned { version, unsure }, &admitted);
         told.id = Some(asking.id());
         asking.explain(told).await
     }

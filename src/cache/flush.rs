@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::engine::Engine;
+use super::note::Note;
 use super::purge::Purged;
 use crate::domain::{Entry, Namespace, TenantId, Timestamp};
 use crate::store::{Ledger, StoreError};
@@ -40,20 +41,15 @@ impl Flush {
 #[derive(Debug)]
 pub(super) struct Flushes {
     pending: Mutex<Vec<Flush>>,
-    ledger: Arc<dyn Ledger>,
-    writing: tokio::sync::Mutex<()>,
+    note: Note,
 }
-
-const RECORD: &str = "flushes";
 
 impl Flushes {
     pub(super) async fn open(ledger: Arc<dyn Ledger>) -> Self {
-        let record = ledger.read(RECORD).await.unwrap_or_else(|fault| {
-            tracing::error!(%fault, "which namespaces were emptied could not be read; purge them again");
-            None
-        });
-        let pending = record.and_then(|record| serde_json::from_slice(&record).ok()).unwrap_or_default();
-        Self { pending: Mutex::new(pending), ledger, writing: tokio::sync::Mutex::default() }
+        let note = Note::new(ledger, "flushes");
+        let lost = "which namespaces were emptied could not be read; purge them again";
+        let pending = note.read(|record| serde_json::from_slice(record).ok(), lost).await;
+        Self { pending: Mutex::new(pending.unwrap_or_default()), note }
     }
 
     fn pending(&self) -> Vec<Flush> {
@@ -71,9 +67,7 @@ impl Flushes {
     }
 
     async fn write(&self) -> Result<(), StoreError> {
-        let _order = self.writing.lock().await;
-        let record = serde_json::to_vec(&self.pending()).map_err(|fault| StoreError::Engine(fault.to_string()))?;
-        self.ledger.write(RECORD, &record).await
+        self.note.write(|| serde_json::to_vec(&self.pending())).await
     }
 }
 

@@ -22,14 +22,15 @@ impl Engine {
     /// Looks a request up. `lifetimes` is what its route says about them.
     pub async fn lookup(self: &Arc<Self>, query: Query, directives: &Directives, lifetimes: Lifetimes) -> Lookup {
         let settings = self.settings.load_full();
-        let Admitted { read, write, semantic, timeliness } = match admitted(&query, directives, &settings) {
+        let admitted = match admitted(&query, directives, &settings) {
             Ok(admitted) => admitted,
             Err(cause) if directives.only_if_cached => return Lookup::NotCached(Some(cause.into())),
             Err(cause) => return Lookup::Bypass(cause.into()),
         };
         let Some(target) = query.targets.first().cloned() else { return Lookup::Bypass(Cause::Off.into()) };
         let versioned = self.version(&target.model, &settings).await;
-        let asking = Asking::new(self, settings, query, directives, lifetimes, target, versioned, (write, timeliness));
+        let asking = Asking::new(self, settings, query, directives, lifetimes, target, versioned, &admitted);
+        let Admitted { read, semantic, .. } = admitted;
         match read {
             Err(cause) if directives.only_if_cached => Lookup::NotCached(Some(cause.into())),
             Err(cause) => asking.unread(cause, semantic),
@@ -94,7 +95,7 @@ impl<'a> Asking<'a> {
         lifetimes: Lifetimes,
         target: Target,
         versioned: Versioned,
-        (write, timeliness): (Result<(), Cause>, Timeliness),
+        &Admitted { write, timeliness, .. }: &Admitted,
     ) -> Self {
         let Versioned { version, unsure } = versioned;
         let key = query.key(&engine.secret, &target.model, &version);

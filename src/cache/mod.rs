@@ -22,6 +22,7 @@ mod flush;
 mod follower;
 mod hot;
 mod lookup;
+mod note;
 mod popularity;
 mod present;
 mod purge;

@@ -4,12 +4,13 @@
 //! the counts of the last minutes, and nothing else.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
 
 use super::engine::Engine;
+use super::note::Note;
 use crate::domain::EntryId;
 use crate::store::{Ledger, StoreError};
-
-const RECORD: &str = "hits";
 
 /// Entries whose counts are kept.
 const MOST: usize = 65_536;
@@ -17,13 +18,15 @@ const MOST: usize = 65_536;
 /// Bytes of an id and of a count.
 const WIDTH: usize = 16 + 4;
 
-/// The counts that the ledger holds; none where it fails.
-pub(super) async fn remembered(ledger: &dyn Ledger) -> HashMap<EntryId, u32> {
-    let record = ledger.read(RECORD).await.unwrap_or_else(|fault| {
-        tracing::warn!(%fault, "how often entries were served could not be read");
-        None
-    });
-    record.map(|record| read(&record)).unwrap_or_default()
+/// Where counts are written down.
+pub(super) fn popularity(ledger: Arc<dyn Ledger>) -> Note {
+    Note::new(ledger, "hits")
+}
+
+/// The counts written down; none where they cannot be read.
+pub(super) async fn remembered(note: &Note) -> HashMap<EntryId, u32> {
+    let known = note.read(|record| Some(read(record)), "how often entries were served could not be read").await;
+    known.unwrap_or_default()
 }
 
 fn read(record: &[u8]) -> HashMap<EntryId, u32> {
@@ -44,10 +47,13 @@ impl Engine {
     /// # Errors
     /// When the ledger fails.
     pub(super) async fn keep_popularity(&self) -> Result<(), StoreError> {
-        let mut hits = self.shelf.catalog().popularity();
-        hits.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-        hits.truncate(MOST);
-        self.ledger.write(RECORD, &write(&hits)).await
+        let encode = || {
+            let mut hits = self.shelf.catalog().popularity();
+            hits.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+            hits.truncate(MOST);
+            Ok::<_, Infallible>(write(&hits))
+        };
+        self.popularity.write(encode).await
     }
 }
 

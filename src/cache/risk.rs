@@ -9,9 +9,10 @@ use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
 use super::engine::Engine;
+use super::note::Note;
 use super::shadow::Spending;
 use crate::domain::{Query, TenantId, Timestamp};
-use crate::policy::risk::{Certificate, Check, Level, Settings, Standing, Table, Watch};
+use crate::policy::risk::{Certificate, Check, Level, Move, Settings, Standing, Table, Watch};
 use crate::store::{Ledger, StoreError};
 
 /// Traffic whose evidence is counted apart. A request belongs to one of each kind, and keeps to the strictest of
@@ -78,11 +79,10 @@ pub(super) struct Risk {
     /// What levels began with, for the settings of the moment.
     base: RwLock<Base>,
     pub(super) spending: Mutex<Spending>,
-    ledger: Arc<dyn Ledger>,
-    writing: tokio::sync::Mutex<()>,
+    note: Note,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 struct Base {
     budget: f64,
     level: Option<Level>,
@@ -94,7 +94,6 @@ struct Record {
     watches: Vec<(Group, Watch)>,
 }
 
-const RECORD: &str = "risk";
 const FORM: u8 = 1;
 
 impl Risk {
@@ -103,24 +102,16 @@ impl Risk {
 
     /// Reads what the ledger holds; a ledger that fails, or holds nonsense, leaves nothing known.
     pub(super) async fn open(ledger: Arc<dyn Ledger>, settings: &Settings, now: Timestamp) -> Self {
-        let record = ledger.read(RECORD).await.unwrap_or_else(|fault| {
-            tracing::warn!(%fault, "what was known of false hits could not be read; it is learned anew");
-            None
-        });
-        let record: Option<Record> = match record.as_deref() {
-            Some([FORM, record @ ..]) => rmp_serde::from_slice(record).ok(),
+        let note = Note::new(ledger, "risk");
+        let decode = |record: &[u8]| match record {
+            [FORM, record @ ..] => rmp_serde::from_slice::<Record>(record).ok(),
             _ => None,
         };
-        let watches = record.map_or_else(Vec::new, |record| record.watches);
-        let watches: BTreeMap<_, _> = watches.into_iter().filter(|(_, watch)| watch.is_whole()).collect();
+        let record = note.read(decode, "what was known of false hits could not be read; it is learned anew").await;
+        let watches = record.into_iter().flat_map(|record| record.watches);
+        let watches: BTreeMap<_, _> = watches.filter(|(_, watch)| watch.is_whole()).collect();
         let base = Base { budget: settings.max_false_hit_rate, level: None };
-        let risk = Self {
-            watches: RwLock::new(watches),
-            base: RwLock::new(base),
-            spending: Mutex::default(),
-            ledger,
-            writing: tokio::sync::Mutex::default(),
-        };
+        let risk = Self { watches: RwLock::new(watches), base: RwLock::new(base), spending: Mutex::default(), note };
         risk.configure(settings, now);
         risk
     }
@@ -146,52 +137,43 @@ impl Risk {
 
     /// Notes that a match was served; how many times as often as usual it should be checked.
     pub(super) fn served(&self, matched: &Matched, now: Timestamp) -> f64 {
-        let budget = self.base.read().budget;
         let mut eagerness: f64 = 1.0;
-        self.each(matched, now, |watch| {
+        self.notice(matched, now, |watch, budget| {
             watch.served(matched.score);
             eagerness = eagerness.max(watch.eagerness(budget));
+            None
         });
         eagerness
     }
 
     /// Takes what a check found.
     pub(super) fn checked(&self, matched: &Matched, check: Check, now: Timestamp) {
-        let budget = self.base.read().budget;
-        self.each_named(matched, now, |group, watch| {
-            if let Some(why) = watch.checked(check, budget, now) {
-                let level = watch.level().map(Level::least);
-                tracing::warn!(%group, ?why, ?level, "the level for answers by meaning moves");
-            }
-        });
+        self.notice(matched, now, |watch, budget| watch.checked(check, budget, now));
     }
 
     /// Takes a report that a match was wrong.
     pub(super) fn reported(&self, matched: &Matched, now: Timestamp) {
-        let budget = self.base.read().budget;
-        self.each_named(matched, now, |group, watch| {
-            if let Some(why) = watch.reported(matched.score, budget, now) {
+        self.notice(matched, now, |watch, budget| watch.reported(matched.score, budget, now));
+    }
+
+    /// Has the watch of each group of a match take notice of something, under the budget, and says which levels move.
+    fn notice(&self, matched: &Matched, now: Timestamp, mut take: impl FnMut(&mut Watch, f64) -> Option<Move>) {
+        let Base { budget, level } = *self.base.read();
+        let mut watches = self.watches.write();
+        for group in &matched.groups {
+            if !watches.contains_key(group) && watches.len() >= Self::MOST {
+                continue;
+            }
+            let watch = watches.entry(group.clone()).or_insert_with(|| Watch::new(level, now));
+            if let Some(why) = take(watch, budget) {
                 let level = watch.level().map(Level::least);
                 tracing::warn!(%group, ?why, ?level, "the level for answers by meaning moves");
             }
-        });
-    }
-
-    fn each(&self, matched: &Matched, now: Timestamp, mut with: impl FnMut(&mut Watch)) {
-        self.each_named(matched, now, |_, watch| with(watch));
-    }
-
-    fn each_named(&self, matched: &Matched, now: Timestamp, mut with: impl FnMut(&Group, &mut Watch)) {
-        let base = self.base.read().level;
-        let mut watches = self.watches.write();
-        for group in &matched.groups {
-            let room = watches.len() < Self::MOST;
-            match watches.get_mut(group) {
-                Some(watch) => with(group, watch),
-                None if room => with(group, watches.entry(group.clone()).or_insert_with(|| Watch::new(base, now))),
-                None => {}
-            }
         }
+    }
+
+    fn all(&self) -> Vec<(Group, Watch)> {
+        self.watches.read().iter().map(|(group, watch)| (group.clone(), watch.clone())).collect()
     }
 
     /// Writes down what is known.
@@ -199,12 +181,12 @@ impl Risk {
     /// # Errors
     /// When the ledger fails.
     pub(super) async fn keep(&self) -> Result<(), StoreError> {
-        let _order = self.writing.lock().await;
-        let watches = self.watches.read().iter().map(|(group, watch)| (group.clone(), watch.clone())).collect();
-        let mut record = vec![FORM];
-        rmp_serde::encode::write_named(&mut record, &Record { watches })
-            .map_err(|fault| StoreError::Engine(fault.to_string()))?;
-        self.ledger.write(RECORD, &record).await
+        let encode = || {
+            let watches = self.all();
+            let mut record = vec![FORM];
+            rmp_serde::encode::write_named(&mut record, &Record { watches }).map(|()| record)
+        };
+        self.note.write(encode).await
     }
 }
 
@@ -213,12 +195,11 @@ impl Engine {
     #[must_use]
     pub fn risk(&self) -> RiskReport {
         let settings = &self.settings.load().risk;
-        let groups = self.risk.watches.read().iter().map(|(group, watch)| (group.clone(), watch.clone())).collect();
         RiskReport {
             budget: settings.max_false_hit_rate,
             calibration: settings.calibration.clone(),
             certificate: settings.calibration.certify(settings.max_false_hit_rate),
-            groups,
+            groups: self.risk.all(),
             spending: self.risk.spending.lock().clone(),
         }
     }

@@ -19,7 +19,6 @@ pub struct Checking {
     asker: EntryId,
     matched: Matched,
     probability: f64,
-    served: bool,
 }
 
 /// What comparing two answers to one request came to.
@@ -55,14 +54,16 @@ pub struct Spending {
 }
 
 impl Spending {
-    /// Whether another call may be made today.
-    fn allows(&mut self, settings: &Shadow, now: Timestamp) -> bool {
+    /// Takes one more call of today's, if there is one left.
+    fn take(&mut self, settings: &Shadow, now: Timestamp) -> bool {
         const DAY: u64 = 86_400;
         let day = now.seconds() / DAY;
         if self.day != day {
             (self.day, self.calls, self.tokens) = (day, 0, 0);
         }
-        self.calls < settings.calls_per_day && self.tokens < settings.tokens_per_day
+        let allowed = self.calls < settings.calls_per_day && self.tokens < settings.tokens_per_day;
+        self.calls += u64::from(allowed);
+        allowed
     }
 }
 
@@ -89,32 +90,28 @@ impl Engine {
         #[expect(clippy::cast_precision_loss, reason = "a count of hits")]
         let due = spending.eligible as f64 * shadow.rate >= 1.0;
         let probability = (eagerness * shadow.rate).min(1.0);
-        if !due || !spending.allows(shadow, now) || fastrand::f64() >= probability {
-            return None;
-        }
-        spending.calls += 1;
-        Some(Checking { entry: entry.clone(), asker, matched, probability, served: true })
+        let picked = due && fastrand::f64() < probability && spending.take(shadow, now);
+        picked.then(|| Checking { entry: entry.clone(), asker, matched, probability })
     }
 
     /// Takes what a check came to. `tokens` is what its answers cost. A pair found wrong never matches again.
     pub async fn checked(&self, checking: Checking, compared: Compared, tokens: u64) {
-        let Checking { entry, asker, matched, probability, served } = checking;
+        let Checking { entry, asker, matched, probability } = checking;
         let wrong = {
             let mut spending = self.risk.spending.lock();
             spending.tokens += tokens;
-            match compared {
-                Compared::Same => spending.told += 1,
-                Compared::Different => spending.told += 1,
-                Compared::Undecided => spending.undecided += 1,
-                Compared::Failed => spending.failed += 1,
-            }
+            *match compared {
+                Compared::Same | Compared::Different => &mut spending.told,
+                Compared::Undecided => &mut spending.undecided,
+                Compared::Failed => &mut spending.failed,
+            } += 1;
             match compared {
                 Compared::Same => false,
                 Compared::Different => true,
                 Compared::Undecided | Compared::Failed => return,
             }
         };
-        self.risk.checked(&matched, Check { score: matched.score, wrong, probability, served }, self.now());
+        self.risk.checked(&matched, Check { score: matched.score, wrong, probability, served: true }, self.now());
         if wrong {
             self.wrongs.block(asker, entry.id()).await;
         }
@@ -126,10 +123,7 @@ impl Engine {
     /// Whether a check may make one more call today; it counts as made.
     pub fn may_check_once_more(&self) -> bool {
         let settings = self.settings.load();
-        let mut spending = self.risk.spending.lock();
-        let allowed = spending.allows(&settings.risk.shadow, self.now());
-        spending.calls += u64::from(allowed);
-        allowed
+        self.risk.spending.lock().take(&settings.risk.shadow, self.now())
     }
 
     /// The model to be asked where comparing two answers does not tell.

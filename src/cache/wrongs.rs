@@ -8,6 +8,7 @@ use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
 use super::engine::Engine;
+use super::note::Note;
 use super::risk::Matched;
 use crate::domain::EntryId;
 use crate::store::{Ledger, StoreError};
@@ -29,8 +30,7 @@ pub(super) struct Wrongs {
     record: RwLock<Record>,
     /// Who was given which entry by meaning. Oldest first.
     late: Mutex<VecDeque<Late>>,
-    ledger: Arc<dyn Ledger>,
-    writing: tokio::sync::Mutex<()>,
+    note: Note,
 }
 
 /// A match of late.
@@ -48,8 +48,6 @@ struct Record {
     reports: HashMap<EntryId, u32>,
 }
 
-const RECORD: &str = "wrongs";
-
 impl Wrongs {
     /// Matches remembered for reports that name the entry alone.
     const LATE: usize = 4096;
@@ -59,12 +57,9 @@ impl Wrongs {
     const QUARANTINE: u32 = 2;
 
     pub(super) async fn open(ledger: Arc<dyn Ledger>) -> Self {
-        let record = ledger.read(RECORD).await.unwrap_or_else(|fault| {
-            tracing::warn!(%fault, "reported matches could not be read");
-            None
-        });
-        let record: Record = record.and_then(|record| rmp_serde::from_slice(&record).ok()).unwrap_or_default();
-        Self { record: RwLock::new(record), late: Mutex::default(), ledger, writing: tokio::sync::Mutex::default() }
+        let note = Note::new(ledger, "wrongs");
+        let record = note.read(|record| rmp_serde::from_slice(record).ok(), "reported matches could not be read").await;
+        Self { record: RwLock::new(record.unwrap_or_default()), late: Mutex::default(), note }
     }
 
     /// Notes that `asker` was given `entry` by meaning.
@@ -141,10 +136,7 @@ impl Wrongs {
     }
 
     async fn write(&self) -> Result<(), StoreError> {
-        let _order = self.writing.lock().await;
-        let record = rmp_serde::to_vec(&*self.record.read());
-        let record = record.map_err(|fault| StoreError::Engine(fault.to_string()))?;
-        self.ledger.write(RECORD, &record).await
+        self.note.write(|| rmp_serde::to_vec(&*self.record.read())).await
     }
 }
 

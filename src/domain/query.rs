@@ -50,6 +50,26 @@ impl Turn {
     }
 }
 
+/// Messages of plain text, for tests.
+#[cfg(test)]
+impl Turn {
+    pub(crate) fn plain(speech: Speech, text: &str) -> Self {
+        Self { digest: Digest::of(text.as_bytes()), speech }
+    }
+
+    pub(crate) fn user(text: &str) -> Self {
+        Self::plain(Speech::Question(text.into()), text)
+    }
+
+    pub(crate) fn model(text: &str) -> Self {
+        Self::plain(Speech::Answer(text.len() as u64), text)
+    }
+
+    pub(crate) fn system(text: &str) -> Self {
+        Self::plain(Speech::Instruction, text)
+    }
+}
+
 /// Facts about a request that admission decides on.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Traits {

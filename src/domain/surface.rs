@@ -84,6 +84,12 @@ impl Surface {
         }
     }
 
+    /// Whether its answers are vectors: each a function of one exact text, whatever the text is about.
+    #[must_use]
+    pub const fn is_embedding(self) -> bool {
+        matches!(self, Self::OpenaiEmbeddings | Self::OllamaEmbed | Self::OllamaEmbeddings)
+    }
+
     /// The dialect of its requests, answers and errors.
     #[must_use]
     pub const fn protocol(self) -> Protocol {

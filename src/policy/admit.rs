@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Asked, Cause, Directives, Mode, Surface};
+use crate::domain::{Asked, Cause, Directives, Mode};
 
 /// What the operator admits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,7 +76,7 @@ fn by_meaning(asked: &Asked, modes: [Mode; 2]) -> Result<(), Cause> {
     let no_text = asked.prompt.as_ref().is_none_or(|prompt| prompt.0.trim().is_empty());
     [
         (modes.contains(&Mode::Exact), Cause::ExactOnly),
-        (is_embedding(asked.surface), Cause::NoText),
+        (asked.surface.is_embedding(), Cause::NoText),
         (traits.tools, Cause::Tools),
         (traits.several_choices, Cause::Choices),
         (traits.attachments, Cause::Attachments),
@@ -87,17 +87,12 @@ fn by_meaning(asked: &Asked, modes: [Mode; 2]) -> Result<(), Cause> {
     .unwrap_or(Ok(()))
 }
 
-/// An embedding is a function of its exact text: another wording has another one.
-const fn is_embedding(surface: Surface) -> bool {
-    matches!(surface, Surface::OpenaiEmbeddings | Surface::OllamaEmbed | Surface::OllamaEmbeddings)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::domain::{Digest, Prompt, Shape, Traits};
+    use crate::domain::{Digest, Prompt, Shape, Surface, Traits};
 
     fn asked(traits: Traits) -> Asked {
         Asked {

@@ -183,22 +183,6 @@ mod tests {
 
     const STANDS: &str = "What is the capital of France?";
 
-    fn turn(speech: Speech, text: &str) -> Turn {
-        Turn { digest: Digest::of(text.as_bytes()), speech }
-    }
-
-    fn user(text: &str) -> Turn {
-        turn(Speech::Question(text.into()), text)
-    }
-
-    fn model(text: &str) -> Turn {
-        turn(Speech::Answer(text.len() as u64), text)
-    }
-
-    fn system(text: &str) -> Turn {
-        turn(Speech::Instruction, text)
-    }
-
     fn rule(text: &str) -> Context {
         text.parse().unwrap()
     }
@@ -225,11 +209,13 @@ mod tests {
 
     #[test]
     fn a_window_is_of_the_last_messages_and_of_every_instruction() {
-        let (old, new) =
-            ([user("a"), model("b"), user("c"), model("d")], [user("x"), model("y"), user("c"), model("d")]);
+        let (old, new) = (
+            [Turn::user("a"), Turn::model("b"), Turn::user("c"), Turn::model("d")],
+            [Turn::user("x"), Turn::model("y"), Turn::user("c"), Turn::model("d")],
+        );
         assert!(meet(&old, &new, rule("window:2")));
         assert!(!meet(&old, &new, rule("window:3")));
-        let with = |word: &str| [&[system(word)][..], &old].concat();
+        let with = |word: &str| [&[Turn::system(word)][..], &old].concat();
         assert!(!meet(&with("be brief"), &with("be verbose"), rule("window:1")));
         assert!(!meet(&[], &old, rule("window:1")), "a first question is no later one");
     }
@@ -237,7 +223,7 @@ mod tests {
     #[test]
     fn questions_count_by_meaning_and_long_answers_not_at_all() {
         let long = "It rises for about an hour, until it has doubled in size, and then again in the tin for a while.";
-        let told = |question: &str, answer: &str| [user(question), model(answer)];
+        let told = |question: &str, answer: &str| [Turn::user(question), Turn::model(answer)];
         let part = |turns: &[Turn]| match History::of(turns, STANDS, Context::Questions) {
             History::Part(part) => part,
             whole => panic!("{whole:?}"),
@@ -247,14 +233,18 @@ mod tests {
         assert!(meet(&asked, &told("anything", &format!("{long} Yes.")), Context::Questions));
         assert!(!meet(&told("Is 7 prime?", "yes"), &told("Is 7 prime?", "no"), Context::Questions), "a short answer");
         assert!(!meet(&asked, &asked[..1], Context::Questions), "other messages");
-        assert!(!meet(&[system("a"), user("q")], &[system("b"), user("q")], Context::Questions));
-        let many: Vec<Turn> = (0..=History::MOST_QUESTIONS).map(|n| user(&n.to_string())).collect();
+        assert!(!meet(
+            &[Turn::system("a"), Turn::user("q")],
+            &[Turn::system("b"), Turn::user("q")],
+            Context::Questions
+        ));
+        let many: Vec<Turn> = (0..=History::MOST_QUESTIONS).map(|n| Turn::user(&n.to_string())).collect();
         assert_eq!(History::of(&many, STANDS, Context::Questions), History::Whole(Whole::Long));
     }
 
     #[test]
     fn a_question_that_leans_needs_its_whole_history() {
-        let before = [user("How do I prune roses?"), model("In spring.")];
+        let before = [Turn::user("How do I prune roses?"), Turn::model("In spring.")];
         for context in ["window:1", "questions"] {
             let history = History::of(&before, "and in winter?", rule(context));
             assert!(matches!(history, History::Whole(Whole::Leans(_))), "{context}: {history:?}");
@@ -276,10 +266,10 @@ mod tests {
 
     fn turns() -> impl Strategy<Value = Vec<Turn>> {
         let one = prop_oneof![
-            prop::sample::select(vec!["q1", "q2"]).prop_map(user),
-            prop::sample::select(vec!["a1", "a2"]).prop_map(model),
-            prop::sample::select(vec!["s1", "s2"]).prop_map(system),
-            Just(turn(Speech::Other, "tool")),
+            prop::sample::select(vec!["q1", "q2"]).prop_map(Turn::user),
+            prop::sample::select(vec!["a1", "a2"]).prop_map(Turn::model),
+            prop::sample::select(vec!["s1", "s2"]).prop_map(Turn::system),
+            Just(Turn::plain(Speech::Other, "tool")),
         ];
         prop::collection::vec(one, 0..6)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::timeliness::{Timeliness, timeliness};
-use crate::domain::{Asked, Cause, Directives, Lasting, MaxStale, Surface, Timestamp};
+use crate::domain::{Asked, Cause, Directives, Lasting, MaxStale, Timestamp};
 
 /// How long answers live.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -136,13 +136,8 @@ fn refused(created: Timestamp, expires: Timestamp, directives: &Directives, now:
 /// How time-bound what is asked is, where the operator wants that looked at.
 #[must_use]
 pub fn time_bound(asked: &Asked, settings: &Settings) -> Timeliness {
-    let looked_at = settings.by_question.is_some() && !is_embedding(asked.surface);
+    let looked_at = settings.by_question.is_some() && !asked.surface.is_embedding();
     asked.prompt.as_ref().filter(|_| looked_at).map_or(Timeliness::None, |prompt| timeliness(&prompt.0))
-}
-
-/// A vector is a function of its text, whatever the text is about.
-const fn is_embedding(surface: Surface) -> bool {
-    matches!(surface, Surface::OpenaiEmbeddings | Surface::OllamaEmbed | Surface::OllamaEmbeddings)
 }
 
 /// The lifetime of a new answer: the header's (clamped), else the route's, else the configured one; these two no

@@ -9,6 +9,7 @@
 //! words. A part that is a question of its own is compared as one, and has to say the same things.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
@@ -176,7 +177,7 @@ struct Text {
 }
 
 /// Words up to a place where a frame may end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Default)]
 struct Segment {
     /// The words without case and punctuation.
     said: Vec<String>,
@@ -184,6 +185,8 @@ struct Segment {
     written: String,
     /// It ends with a colon or with its line, so that what follows is something else.
     leads: bool,
+    /// Whether one of its words asks for work, once that was asked.
+    work: OnceCell<bool>,
 }
 
 impl Text {
@@ -191,7 +194,7 @@ impl Text {
         let mut segments = Vec::new();
         let prompt = if prompt.is_ascii() { Cow::Borrowed(prompt) } else { prompt.nfkc().collect() };
         for line in prompt.lines() {
-            let mut open = Segment { said: Vec::new(), written: String::new(), leads: false };
+            let mut open = Segment::default();
             for chunk in line.split_whitespace() {
                 if chunk.starts_with(QUOTES) {
                     open.close(&mut segments, false);
@@ -245,15 +248,14 @@ impl Text {
 impl Segment {
     fn close(&mut self, into: &mut Vec<Self>, leads: bool) {
         if !self.said.is_empty() {
-            let empty = Self { said: Vec::new(), written: String::new(), leads: false };
-            into.push(Self { leads, ..std::mem::replace(self, empty) });
+            into.push(Self { leads, ..std::mem::take(self) });
         } else if let Some(last) = into.last_mut() {
             last.leads |= leads;
         }
     }
 
     fn names_work(&self) -> bool {
-        self.said.iter().any(|word| is_work(word))
+        *self.work.get_or_init(|| self.said.iter().any(|word| is_work(word)))
     }
 }
 
@@ -279,13 +281,11 @@ fn plain(chunk: &str, said: &mut Vec<String>) {
     }
 }
 
-/// Words for work whose outcome is made of the very words of a text. By stems.
+/// Whether a word asks for work on a text, whose outcome is made of its very words.
 fn is_work(word: &str) -> bool {
     static STEMS: LazyLock<HashSet<Id>> = LazyLock::new(|| {
-        let words = "translate translation classify classification categorize summarize summarise summary paraphrase \
-                     rephrase rewrite reword proofread extract transliterate transcribe label sentiment anonymize \
-                     redact tokenize parse detect punctuate grade condense shorten correct";
-        words.split_whitespace().map(|word| Lexicon::get().stem(word)).collect()
+        let lines = include_str!("lexicon/work.txt").lines().filter(|line| !line.starts_with('#'));
+        lines.flat_map(str::split_whitespace).map(|word| Lexicon::get().stem(word)).collect()
     });
     STEMS.contains(&Lexicon::get().stem(word))
 }

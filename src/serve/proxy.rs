@@ -57,7 +57,7 @@ async fn tell(parts: &Arc<Parts>, call: &Call) -> Result<Reply, Refused> {
     if let Some(cause) = call.unread {
         return forward(parts, call, Outcome::Bypass, Some(cause.into())).await;
     }
-    if matches!(call.surface, Surface::OpenaiEmbeddings | Surface::OllamaEmbed | Surface::OllamaEmbeddings) {
+    if call.surface.is_embedding() {
         return Box::pin(embeddings::tell(parts, call)).await;
     }
     let Some(asked) = wire::read(call.surface, &call.text).map(Arc::new) else {

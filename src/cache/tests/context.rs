@@ -4,28 +4,12 @@ use proptest::prelude::*;
 
 use super::house::{Ask, House, ask, said, settings, text};
 use crate::cache::{Lookup, Settings};
-use crate::domain::{Digest, Match, Speech, Turn};
+use crate::domain::{Match, Speech, Turn};
 use crate::policy::context::Context;
 
 const ASKED: &str = "How do I reset my password?";
 const REWORDED: &str = "How can I reset my password?";
 const LONG: &str = "You will find it under settings, where there is a button for it; then follow the link in the mail.";
-
-fn turn(speech: Speech, text: &str) -> Turn {
-    Turn { digest: Digest::of(text.as_bytes()), speech }
-}
-
-fn user(text: &str) -> Turn {
-    turn(Speech::Question(text.into()), text)
-}
-
-fn model(text: &str) -> Turn {
-    turn(Speech::Answer(text.len() as u64), text)
-}
-
-fn system(text: &str) -> Turn {
-    turn(Speech::Instruction, text)
-}
 
 fn after(history: Vec<Turn>, prompt: &str) -> Ask {
     ask(prompt).with(|ask| ask.history = history)
@@ -45,9 +29,9 @@ async fn house(context: &str) -> House {
 #[tokio::test]
 async fn by_default_the_whole_history_is_equal() {
     let house = house("strict").await;
-    house.answer(&after(vec![user("Hello there, who are you?"), model(LONG)], ASKED), "Click").await;
-    house.hit(&after(vec![user("Hello there, who are you?"), model(LONG)], REWORDED)).await;
-    for other in [vec![user("Hi, who are you?"), model(LONG)], vec![model(LONG)], vec![]] {
+    house.answer(&after(vec![Turn::user("Hello there, who are you?"), Turn::model(LONG)], ASKED), "Click").await;
+    house.hit(&after(vec![Turn::user("Hello there, who are you?"), Turn::model(LONG)], REWORDED)).await;
+    for other in [vec![Turn::user("Hi, who are you?"), Turn::model(LONG)], vec![Turn::model(LONG)], vec![]] {
         assert_eq!(said(&house.lookup(&after(other, REWORDED)).await), ("MISS", None));
     }
 }
@@ -55,20 +39,24 @@ async fn by_default_the_whole_history_is_equal() {
 #[tokio::test]
 async fn a_window_forgets_what_was_said_before_it() {
     let house = house("window:1").await;
-    house.answer(&after(vec![user("Is there a free plan?"), model(LONG)], ASKED), "Click").await;
-    let hit = house.hit(&after(vec![user("Which plans are there?"), model(LONG)], REWORDED)).await;
+    house.answer(&after(vec![Turn::user("Is there a free plan?"), Turn::model(LONG)], ASKED), "Click").await;
+    let hit = house.hit(&after(vec![Turn::user("Which plans are there?"), Turn::model(LONG)], REWORDED)).await;
     assert!(matches!(hit.how, Match::Semantic(_)));
-    for other in [vec![user("Is there a free plan?"), model("No")], vec![], vec![system("in French"), model(LONG)]] {
+    for other in [
+        vec![Turn::user("Is there a free plan?"), Turn::model("No")],
+        vec![],
+        vec![Turn::system("in French"), Turn::model(LONG)],
+    ] {
         assert_eq!(said(&house.lookup(&after(other, REWORDED)).await), ("MISS", None));
     }
-    let exact = after(vec![user("Which plans are there?"), model(LONG)], ASKED);
+    let exact = after(vec![Turn::user("Which plans are there?"), Turn::model(LONG)], ASKED);
     assert!(matches!(house.hit(&exact).await.how, Match::Semantic(_)), "another history is another request");
 }
 
 #[tokio::test]
 async fn earlier_questions_are_compared_by_meaning_in_order() {
     let house = house("questions").await;
-    let told = |question: &str| vec![user(question), model(&format!("{question} {LONG}"))];
+    let told = |question: &str| vec![Turn::user(question), Turn::model(&format!("{question} {LONG}"))];
     house.answer(&after(told("How do I delete my account?"), ASKED), "Click").await;
     house.hit(&after(told("How can I delete my account?"), REWORDED)).await;
     let other = after(told("How do I create my account?"), REWORDED);
@@ -89,8 +77,8 @@ async fn a_follow_up_matches_by_meaning_only_where_its_whole_history_is_equal() 
     for context in ["window:1", "questions"] {
         let house = house(context).await;
         house.embedder.place("And in the winter?", "And in winter?", 0.97);
-        let roses = vec![user("When do I prune roses in a garden?"), model(LONG)];
-        let paths = vec![user("When do I prune the roses in a garden?"), model(LONG)];
+        let roses = vec![Turn::user("When do I prune roses in a garden?"), Turn::model(LONG)];
+        let paths = vec![Turn::user("When do I prune the roses in a garden?"), Turn::model(LONG)];
         house.embedder.place("When do I prune the roses in a garden?", "When do I prune roses in a garden?", 0.99);
         house.answer(&after(roses.clone(), "And in winter?"), "Leave them").await;
         house.hit(&after(roses, "And in the winter?")).await;
@@ -106,7 +94,10 @@ async fn a_follow_up_matches_by_meaning_only_where_its_whole_history_is_equal() 
 #[tokio::test]
 async fn what_was_kept_under_one_rule_is_found_under_another_by_equality_only() {
     let house = house("window:1").await;
-    let (one, other) = (vec![user("Is there a free plan?"), model(LONG)], vec![user("What is new?"), model(LONG)]);
+    let (one, other) = (
+        vec![Turn::user("Is there a free plan?"), Turn::model(LONG)],
+        vec![Turn::user("What is new?"), Turn::model(LONG)],
+    );
     house.answer(&after(one.clone(), ASKED), "Click").await;
     for context in ["strict", "window:2", "questions"] {
         house.engine.configure(under(context));
@@ -120,7 +111,7 @@ async fn what_was_kept_under_one_rule_is_found_under_another_by_equality_only() 
 #[tokio::test]
 async fn another_embedder_sees_the_earlier_questions_too() {
     let house = house("questions").await;
-    let told = |question: &str| vec![user(question), model(LONG)];
+    let told = |question: &str| vec![Turn::user(question), Turn::model(LONG)];
     house.answer(&after(told("How do I delete my account?"), ASKED), "Click").await;
     let second = std::sync::Arc::new(super::house::FakeEmbedder::new("second"));
     second.place(REWORDED, ASKED, 0.95);
@@ -134,7 +125,7 @@ async fn another_embedder_sees_the_earlier_questions_too() {
 #[tokio::test]
 async fn explain_says_what_of_a_conversation_counts() {
     let house = house("questions").await;
-    let told = |prompt: &str| after(vec![user("How do I delete my account?"), model(LONG)], prompt).query();
+    let told = |prompt: &str| after(vec![Turn::user("How do I delete my account?"), Turn::model(LONG)], prompt).query();
     let explain = async |prompt: &str| {
         let (directives, lifetimes) = Default::default();
         house.engine.explain(told(prompt), &directives, lifetimes).await.history
@@ -152,9 +143,9 @@ async fn explain_says_what_of_a_conversation_counts() {
 fn steps() -> impl Strategy<Value = Vec<(Vec<Turn>, &'static str, &'static str)>> {
     let message = prop_oneof![
         prop::sample::select(vec!["How do I delete my account?", "How can I delete my account?", "Who wrote Hamlet?"])
-            .prop_map(user),
-        prop::sample::select(vec![LONG, "yes"]).prop_map(model),
-        prop::sample::select(vec!["be brief", "be verbose"]).prop_map(system),
+            .prop_map(Turn::user),
+        prop::sample::select(vec![LONG, "yes"]).prop_map(Turn::model),
+        prop::sample::select(vec!["be brief", "be verbose"]).prop_map(Turn::system),
     ];
     let prompt = prop::sample::select(vec![ASKED, REWORDED, "And in winter?"]);
     let context = prop::sample::select(vec!["strict", "window:1", "window:2", "questions"]);
