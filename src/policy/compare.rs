@@ -1,5 +1,7 @@
 //! Lays two readings side by side: which words they share, and which only one of them has.
 
+use std::cmp::Ordering;
+
 use super::lexicon::{Id, Lexicon, Traits, edits};
 use super::reading::{Kind, Reading, Token};
 
@@ -46,10 +48,9 @@ impl<'a> Comparison<'a> {
     /// Aligns two readings.
     pub(crate) fn of(a: &'a Reading, b: &'a Reading) -> Self {
         let lexicon = Lexicon::get();
-        let (mut left, shared_a) = unmatched(a, b);
-        let (mut right, shared_b) = unmatched(b, a);
+        let Unmatched { mut left, mut right, shared } = Unmatched::of(a, b);
         let mended = mend(&mut left, &mut right, a, b, lexicon);
-        Self { a, b, only_a: sorted(left), only_b: sorted(right), shared: shared_a.max(shared_b) + mended, mended }
+        Self { a, b, only_a: sorted(left), only_b: sorted(right), shared: shared + mended, mended }
     }
 
     /// Words of the shorter prompt.
@@ -99,25 +100,55 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// Tokens of `one` that `other` lacks, each id once, and how many content ids it has.
-fn unmatched<'a>(one: &'a Reading, other: &Reading) -> (Vec<&'a Token>, usize) {
-    let mut alone = Vec::new();
-    let mut shared = 0;
-    let mut last = None;
-    for (id, place) in &one.by_id {
-        if last == Some(*id) {
-            continue;
+/// The tokens of each side that the other lacks, each id once, in the order of the prompt.
+struct Unmatched<'a> {
+    left: Vec<&'a Token>,
+    right: Vec<&'a Token>,
+    /// How many content ids both have.
+    shared: usize,
+}
+
+impl<'a> Unmatched<'a> {
+    fn of(a: &'a Reading, b: &'a Reading) -> Self {
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        // A word may be content to one side only, as framing is to none.
+        let (mut shared_a, mut shared_b) = (0, 0);
+        let (mut ones, mut others) = (&a.by_id[..], &b.by_id[..]);
+        loop {
+            let (one, other) = (ones.first().copied(), others.first().copied());
+            let order = match (one, other) {
+                (None, None) => break,
+                (None, _) => Ordering::Greater,
+                (_, None) => Ordering::Less,
+                (Some((id, _)), Some((other, _))) => id.cmp(&other),
+            };
+            if let Some((id, place)) = one.filter(|_| order.is_le()) {
+                ones = past(ones, id);
+                match order {
+                    Ordering::Equal => shared_a += usize::from(a.tokens[place as usize].is_content()),
+                    _ => left.push(place),
+                }
+            }
+            if let Some((id, place)) = other.filter(|_| order.is_ge()) {
+                others = past(others, id);
+                match order {
+                    Ordering::Equal => shared_b += usize::from(b.tokens[place as usize].is_content()),
+                    _ => right.push(place),
+                }
+            }
         }
-        last = Some(*id);
-        let token = &one.tokens[*place as usize];
-        if other.find(*id).is_none() {
-            alone.push((*place, token));
-        } else if token.is_content() {
-            shared += 1;
-        }
+        let in_order = |mut places: Vec<u32>, reading: &'a Reading| {
+            places.sort_unstable();
+            places.into_iter().map(|place| &reading.tokens[place as usize]).collect()
+        };
+        Self { left: in_order(left, a), right: in_order(right, b), shared: shared_a.max(shared_b) }
     }
-    alone.sort_unstable_by_key(|(place, _)| *place);
-    (alone.into_iter().map(|(_, token)| token).collect(), shared)
+}
+
+/// What follows the tokens of this id.
+fn past(by_id: &[(Id, u32)], id: Id) -> &[(Id, u32)] {
+    let same = by_id.iter().take_while(|(other, _)| *other == id).count();
+    &by_id[same..]
 }
 
 /// Pairs off what is the same under another spelling; returns how many pairs.
@@ -165,9 +196,12 @@ fn is_derived(one: &Token, other: &Token, lexicon: &Lexicon) -> bool {
         let longest = endings.iter().filter(|ending| written.ends_with(**ending)).max_by_key(|ending| ending.len())?;
         written.strip_suffix(longest).filter(|root| root.len() >= 4)
     }
-    let bare = |token: &Token| root(&token.written, &VERBAL).unwrap_or(&token.written).to_owned();
+    fn bare(token: &Token) -> &str {
+        root(&token.written, &VERBAL).unwrap_or(&token.written)
+    }
     let made = |token: &Token, base: &str| root(&token.written, &OTHER).is_some_and(|root| root == base);
-    !lexicon.are_antonyms(one.id, other.id) && (made(one, &bare(other)) || made(other, &bare(one)))
+    let alike = one.written.as_bytes().iter().zip(other.written.as_bytes()).take_while(|(x, y)| x == y).count();
+    alike >= 4 && (made(one, bare(other)) || made(other, bare(one))) && !lexicon.are_antonyms(one.id, other.id)
 }
 
 /// Whether two known words differ by two neighbouring letters: `form` for `from`, `dose` for `does`.
@@ -196,7 +230,9 @@ fn is_typing_error(one: &Token, other: &Token) -> bool {
         4..=7 => 1,
         _ => 2,
     };
-    x.as_bytes()[0] == y.as_bytes()[0] && edits(x.as_bytes(), y.as_bytes()) <= allowed
+    x.as_bytes()[0] == y.as_bytes()[0]
+        && x.len().abs_diff(y.len()) <= allowed
+        && edits(x.as_bytes(), y.as_bytes()) <= allowed
 }
 
 /// Pairs a word of `ones` with several words in a row of `other` that it abbreviates or joins: `setup` with
@@ -222,7 +258,9 @@ fn compounds(ones: &mut Vec<&Token>, others: &mut Vec<&Token>, other: &Reading) 
 
 /// The run of tokens whose letters or initials are `written`.
 fn spelling_out(written: &str, tokens: &[Token]) -> Option<(usize, usize)> {
-    (0..tokens.len()).find_map(|from| {
+    let first = written.as_bytes().first();
+    let may_begin = |token: &Token| token.written.as_bytes().first() == first;
+    (0..tokens.len()).filter(|from| may_begin(&tokens[*from])).find_map(|from| {
         let joined = joined_at(written, &tokens[from..]);
         joined.or_else(|| initials_at(written, &tokens[from..])).map(|length| (from, from + length))
     })
