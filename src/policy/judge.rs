@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::compare::Comparison;
 use super::guard::{self, Objection};
-use super::reading::{Reading, Words};
+use super::reading::{Reading, Split, Words};
 use super::template::{Frames, Template};
 use crate::domain::{Cause, Reason, Veto};
 
@@ -89,26 +89,34 @@ pub struct Judgement {
 #[must_use]
 pub fn judge(prompt: &str, candidates: &[Candidate<'_>], floor: Option<f32>, settings: &Settings) -> Judgement {
     let least = floor.map_or(settings.min_similarity, |floor| floor.max(settings.min_similarity));
+    let is_near = |candidate: &Candidate<'_>| candidate.similarity >= least;
+    if !candidates.iter().any(is_near) {
+        let findings: Vec<Finding> = candidates.iter().map(|candidate| below(candidate.similarity)).collect();
+        let reason = findings.first().and_then(|nearest| nearest.against);
+        return Judgement { chosen: None, findings, reason, language: None };
+    }
     let words = Words::new();
-    let mut asked = None;
+    let asked = Split::of(prompt, &words);
+    let others: Vec<_> = candidates.iter().map(|candidate| Split::of(candidate.prompt, &words)).collect();
+    let prompts = candidates.iter().map(|candidate| candidate.prompt).zip(&others);
+    let frames = Frames::of((prompt, &asked), prompts, &words);
+    let asked = Reading::of_split(asked, &words);
     let findings: Vec<Finding> = candidates
         .iter()
+        .zip(others)
         .enumerate()
-        .map(|(place, candidate)| {
-            if candidate.similarity.is_nan() || candidate.similarity < least {
+        .map(|(place, (candidate, split))| {
+            if !is_near(candidate) {
                 return below(candidate.similarity);
             }
-            let (asked, frames) = asked.get_or_insert_with(|| {
-                let frames = Frames::of(prompt, candidates.iter().map(|candidate| candidate.prompt));
-                (Reading::of(prompt, &words), frames)
-            });
-            weigh(asked, candidate, least, &words, |whole| frames.shared_with(place, whole, &words))
+            let other = Reading::of_split(split, &words);
+            let comparison = Comparison::of(&asked, &other);
+            weigh(&comparison, candidate.similarity, least, || frames.shared_with(place, &comparison, &words))
         })
         .collect();
     let chosen = findings.iter().position(|finding| finding.against.is_none());
     let reason = if chosen.is_some() { None } else { findings.first().and_then(|nearest| nearest.against) };
-    let language = asked.map(|(asked, _)| asked.tongue.code());
-    Judgement { chosen, findings, reason, language }
+    Judgement { chosen, findings, reason, language: Some(asked.tongue.code()) }
 }
 
 /// Reads the lexicon (a few milliseconds), which the first judgement would otherwise do. Servers call it as they
@@ -124,32 +132,29 @@ fn below(similarity: f32) -> Finding {
 }
 
 fn weigh(
-    asked: &Reading,
-    candidate: &Candidate<'_>,
+    comparison: &Comparison<'_>,
+    similarity: f32,
     least: f32,
-    words: &Words,
-    frame: impl Fn(&Comparison<'_>) -> Option<(Template, Option<Objection>)>,
+    frame: impl FnOnce() -> Option<(Template, Option<Objection>)>,
 ) -> Finding {
-    let other = Reading::of(candidate.prompt, words);
-    let comparison = Comparison::of(asked, &other);
-    let mut objections = guard::objections(&comparison);
+    let mut objections = guard::objections(comparison);
     // What an objection fell silent for is required of the pair, as any other bar.
     let mut answered = -1.0_f32;
     objections.retain(|objection| match objection.until {
-        Some(until) if candidate.similarity >= until => {
+        Some(until) if similarity >= until => {
             answered = answered.max(until);
             false
         }
         _ => true,
     });
-    let (template, differs) = frame(&comparison).unzip();
+    let (template, differs) = frame().unzip();
     objections.extend(differs.flatten());
     let vetoes: Vec<Veto> = objections.iter().map(|objection| objection.veto).collect();
-    let required = required(&comparison, least).max(answered);
-    let too_far = candidate.similarity < required;
+    let required = required(comparison, least).max(answered);
+    let too_far = similarity < required;
     let too_far = too_far.then(|| {
         // In a language without a full lexicon the bar is higher than the operator's, and the reason says so.
-        let unread = candidate.similarity >= least && asked.tongue.bar().max(other.tongue.bar()) > 0.0;
+        let unread = similarity >= least && comparison.a.tongue.bar().max(comparison.b.tongue.bar()) > 0.0;
         if unread { Cause::NoLexicon } else { Cause::BelowThreshold }
     });
     let against = vetoes.first().map(|veto| Reason::from(*veto)).or(too_far.map(Reason::from));
@@ -161,10 +166,9 @@ fn weigh(
         only_candidate: comparison.only_b.hard.len(),
         required,
     };
-    let score =
-        score(candidate.similarity, self::required(&comparison, Settings::default().min_similarity).max(answered));
+    let bar = self::required(comparison, Settings::default().min_similarity).max(answered);
     let features = Some(features);
-    Finding { similarity: candidate.similarity, vetoes, against, objections, features, template, score }
+    Finding { similarity, vetoes, against, objections, features, template, score: score(similarity, bar) }
 }
 
 /// [`Finding::score`] of a similarity over a bar below 1.

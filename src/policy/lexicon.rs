@@ -18,10 +18,29 @@ pub(crate) struct Id(pub(crate) u64);
 impl Id {
     /// FNV-1a over the text's bytes, spread once more so that it can index a table as it is.
     pub(crate) fn of(text: &str) -> Self {
-        let hash = text
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        Self(hash ^ (hash >> 29))
+        text.bytes().fold(Hash::default(), Hash::with).id()
+    }
+}
+
+/// An [`Id`] in the making, for whoever reads the text byte by byte anyway.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hash(u64);
+
+impl Default for Hash {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hash {
+    /// That of the text with one more byte.
+    pub(crate) fn with(self, byte: u8) -> Self {
+        Self((self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    }
+
+    /// That of the whole text.
+    pub(crate) fn id(self) -> Id {
+        Id(self.0 ^ (self.0 >> 29))
     }
 }
 

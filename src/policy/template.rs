@@ -8,19 +8,16 @@
 //! A part that is data must be the same, but for case, spaces, punctuation and Unicode form: the answer is made of its
 //! words. A part that is a question of its own is compared as one, and has to say the same things.
 
-use std::borrow::Cow;
-use std::cell::OnceCell;
-use std::collections::HashSet;
-use std::sync::LazyLock;
+mod segments;
 
 use serde::Serialize;
-use unicode_normalization::UnicodeNormalization as _;
 
 use super::compare::Comparison;
 use super::guard::{self, Objection};
-use super::lexicon::{Id, Lexicon, Quantity, Traits};
-use super::reading::{Reading, Token, Words, is_unspaced};
+use super::lexicon::{Quantity, Traits};
+use super::reading::{Reading, Runs, Split, Token, Words};
 use crate::domain::Veto;
+use segments::{Said, Text};
 
 /// How two prompts share a frame; lengths in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -53,6 +50,7 @@ pub(crate) struct Frames {
     candidates: Vec<Text>,
     /// Of each candidate, beside the prompt asked.
     ends: Vec<Ends>,
+    said: Said,
 }
 
 /// What a candidate's words have in common with others.
@@ -65,17 +63,23 @@ struct Ends {
 }
 
 impl Frames {
-    pub(crate) fn of<'a>(asked: &str, candidates: impl Iterator<Item = &'a str>) -> Self {
-        let (asked, candidates) = (Text::of(asked), candidates.map(Text::of).collect::<Vec<_>>());
-        let words: Vec<&str> = asked.said().collect();
-        let all: Vec<Vec<&str>> = candidates.iter().map(|text| text.said().collect()).collect();
-        let ends = all.iter().map(|said| {
-            let (before, after) = around(&words, said);
-            let like = if *said == words { None } else { all.iter().position(|other| other == said) };
-            Ends { before, after, like }
+    /// Of the prompt asked and the candidates, each with what it was taken apart into.
+    pub(crate) fn of<'a>(
+        (asked, split): (&str, &Split<'_>),
+        candidates: impl Iterator<Item = (&'a str, &'a Split<'a>)>,
+        words: &Words,
+    ) -> Self {
+        let mut said = Said::default();
+        let asked = Text::of(asked, split, &mut said, words);
+        let candidates = candidates.map(|(prompt, split)| Text::of(prompt, split, &mut said, words));
+        let candidates: Vec<Text> = candidates.collect();
+        let ends = candidates.iter().map(|text| {
+            let (before, after) = asked.words_around(text);
+            let first = || candidates.iter().position(|other| other.said == text.said);
+            Ends { before, after, like: if text.said == asked.said { None } else { first() } }
         });
         let ends = ends.collect();
-        Self { asked, candidates, ends }
+        Self { asked, candidates, ends, said }
     }
 
     /// The frame that the prompt asked shares with the candidate at this place, and what speaks against the pair.
@@ -89,15 +93,15 @@ impl Frames {
         // In short prompts each word counts for every veto as it is.
         const SHORT: usize = 16;
         let (a, b) = (&self.asked, self.candidates.get(place)?);
-        if a.said().eq(b.said()) {
+        if a.said == b.said {
             return None;
         }
-        let found = between(a, b, words).or_else(|| {
+        let found = between([a, b], words).or_else(|| {
             let (before, after) = self.slot(place)?;
             let parts = [a, b].map(|text| text.slot(before, after));
-            let sizes = [&parts[0], &parts[1]].map(Vec::len);
-            let same = whole.same_content() && (whole.length() <= SHORT || agree(&parts, words));
-            Some((template(before + after, sizes, Parts::Slot), same))
+            let agree = || agree(parts.map(|part| self.said.spelt(part)), words);
+            let same = whole.same_content() && (whole.length() <= SHORT || agree());
+            Some((template(before + after, parts.map(<[u32]>::len), Parts::Slot), same))
         });
         found.map(|(template, same)| (template, (!same).then(|| against(template))))
     }
@@ -118,16 +122,9 @@ impl Frames {
 }
 
 /// Whether no veto speaks against two parts, read by themselves.
-fn agree(parts: &[Vec<&str>; 2], words: &Words) -> bool {
-    let [a, b] = [&parts[0], &parts[1]].map(|part| Reading::of(&part.join(" "), words));
+fn agree(parts: [String; 2], words: &Words) -> bool {
+    let [a, b] = parts.map(|part| Reading::of(&part, words));
     guard::objections(&Comparison::of(&a, &b)).is_empty()
-}
-
-/// How many words two prompts share at their beginnings and then at their ends.
-fn around(a: &[&str], b: &[&str]) -> (usize, usize) {
-    let before = a.iter().zip(b).take_while(|(a, b)| a == b).count();
-    let ends = a[before..].iter().rev().zip(b[before..].iter().rev());
-    (before, ends.take_while(|(a, b)| a == b).count())
 }
 
 fn template(frame: usize, [asked, candidate]: [usize; 2], parts: Parts) -> Template {
@@ -141,153 +138,29 @@ fn against(Template { frame, asked, candidate, .. }: Template) -> Objection {
 }
 
 /// The frame that two prompts show by themselves, and whether their parts agree.
-fn between(a: &Text, b: &Text, words: &Words) -> Option<(Template, bool)> {
+fn between([a, b]: [&Text; 2], words: &Words) -> Option<(Template, bool)> {
     const LONG: usize = 6;
-    let before = a.segments.iter().zip(&b.segments).take_while(|(a, b)| a.said == b.said).count();
-    let ends = a.segments[before..].iter().rev().zip(b.segments[before..].iter().rev());
-    let after = ends.take_while(|(a, b)| a.said == b.said).count();
+    let (before, after) = a.segments_around(b);
     let (x, y) = (a.between(before, after), b.between(before, after));
+    let sizes = [a.said_in(x).len(), b.said_in(y).len()];
+    let length = a.said.len() - sizes[0];
     let frame = || a.segments[..before].iter().chain(&a.segments[a.segments.len() - after..]);
-    let (length, sizes) = (size(frame()), [size(x), size(y)]);
     // Work on a text follows either in the same frame or in one of other words.
-    if a.is_work() && b.is_work() || length > 0 && frame().any(|segment| segment.names_work()) {
-        let (x, y) = if a.is_work() && b.is_work() { (a.data(), b.data()) } else { (x, y) };
-        let same = x.iter().flat_map(|segment| &segment.said).eq(y.iter().flat_map(|segment| &segment.said));
-        return Some((template(length, [size(x), size(y)], Parts::Data), same));
+    if a.is_work && b.is_work || length > 0 && frame().any(|segment| segment.names_work) {
+        let (x, y) = if a.is_work && b.is_work { (a.data(), b.data()) } else { (x, y) };
+        let (x, y) = (a.said_in(x), b.said_in(y));
+        return Some((template(length, [x.len(), y.len()], Parts::Data), x == y));
     }
     if length < LONG || length < sizes[0].min(sizes[1]) {
         return None;
     }
-    let (x, y) = (Part::of(x, words), Part::of(y, words));
+    let (x, y) = (Part::of(a.runs_in(x), words), Part::of(b.runs_in(y), words));
     if x.asks && y.asks {
         let comparison = Comparison::of(&x.reading, &y.reading);
         let same = comparison.same_content() && guard::objections(&comparison).is_empty();
         return Some((template(length, sizes, Parts::Question), same));
     }
     Some((template(length, sizes, Parts::Data), false))
-}
-
-fn size<'a>(segments: impl IntoIterator<Item = &'a Segment>) -> usize {
-    segments.into_iter().map(|segment| segment.said.len()).sum()
-}
-
-/// A prompt as a row of segments.
-struct Text {
-    segments: Vec<Segment>,
-}
-
-/// Words up to a place where a frame may end.
-#[derive(Debug, Default)]
-struct Segment {
-    /// The words without case and punctuation.
-    said: Vec<String>,
-    /// As written.
-    written: String,
-    /// It ends with a colon or with its line, so that what follows is something else.
-    leads: bool,
-    /// Whether one of its words asks for work, once that was asked.
-    work: OnceCell<bool>,
-}
-
-impl Text {
-    fn of(prompt: &str) -> Self {
-        let mut segments = Vec::new();
-        let prompt = if prompt.is_ascii() { Cow::Borrowed(prompt) } else { prompt.nfkc().collect() };
-        for line in prompt.lines() {
-            let mut open = Segment::default();
-            for chunk in line.split_whitespace() {
-                if chunk.starts_with(QUOTES) {
-                    open.close(&mut segments, false);
-                }
-                open.written.push_str(chunk);
-                open.written.push(' ');
-                plain(chunk, &mut open.said);
-                if chunk.ends_with([':', '\u{ff1a}']) {
-                    open.close(&mut segments, true);
-                } else if chunk.ends_with(ENDS) || chunk.ends_with(QUOTES) {
-                    open.close(&mut segments, false);
-                }
-            }
-            open.close(&mut segments, true);
-        }
-        Self { segments }
-    }
-
-    fn said(&self) -> impl Iterator<Item = &str> {
-        self.segments.iter().flat_map(|segment| &segment.said).map(String::as_str)
-    }
-
-    /// The words but for those of a frame.
-    fn slot(&self, before: usize, after: usize) -> Vec<&str> {
-        let said: Vec<&str> = self.said().collect();
-        said[before..said.len() - after].to_vec()
-    }
-
-    /// The segments but for those of a frame.
-    fn between(&self, before: usize, after: usize) -> &[Segment] {
-        &self.segments[before..self.segments.len() - after]
-    }
-
-    /// Whether it asks for work on the text that follows its first segment.
-    fn is_work(&self) -> bool {
-        const OPENING: usize = 4;
-        let Some((first, [_, ..])) = self.segments.split_first() else { return false };
-        let asks = first.said.first().is_some_and(|word| {
-            let known = Lexicon::get().word(word).map(|known| known.traits).unwrap_or_default();
-            known.has(Traits::QUESTION) || known.has(Traits::AUXILIARY) && word != "can" && word != "could"
-        });
-        first.leads && !asks && first.said.iter().take(OPENING).any(|word| is_work(word))
-    }
-
-    /// What follows the first segment.
-    fn data(&self) -> &[Segment] {
-        self.segments.get(1..).unwrap_or_default()
-    }
-}
-
-impl Segment {
-    fn close(&mut self, into: &mut Vec<Self>, leads: bool) {
-        if !self.said.is_empty() {
-            into.push(Self { leads, ..std::mem::take(self) });
-        } else if let Some(last) = into.last_mut() {
-            last.leads |= leads;
-        }
-    }
-
-    fn names_work(&self) -> bool {
-        *self.work.get_or_init(|| self.said.iter().any(|word| is_work(word)))
-    }
-}
-
-const QUOTES: [char; 7] = ['"', '`', '\u{201c}', '\u{201d}', '\u{201e}', '\u{00ab}', '\u{00bb}'];
-const ENDS: [char; 5] = ['.', '?', '!', '\u{3002}', '\u{ff1f}'];
-
-/// Adds the words of a run of letters and signs; a sign that is no punctuation stands for itself.
-fn plain(chunk: &str, said: &mut Vec<String>) {
-    let signs = |c: char| {
-        !c.is_alphanumeric()
-            && !matches!(c, '+' | '-' | '*' | '/' | '=' | '<' | '>' | '%' | '#' | '$' | '&' | '@' | '^' | '~' | '|')
-    };
-    let word = chunk.trim_matches(signs);
-    let lower = if word.is_ascii() {
-        word.to_ascii_lowercase()
-    } else {
-        word.to_lowercase().replace(['\u{2018}', '\u{2019}'], "'")
-    };
-    if lower.chars().any(is_unspaced) {
-        said.extend(lower.chars().filter(|c| c.is_alphanumeric()).map(String::from));
-    } else if !lower.is_empty() {
-        said.push(lower);
-    }
-}
-
-/// Whether a word asks for work on a text, whose outcome is made of its very words.
-fn is_work(word: &str) -> bool {
-    static STEMS: LazyLock<HashSet<Id>> = LazyLock::new(|| {
-        let lines = include_str!("lexicon/work.txt").lines().filter(|line| !line.starts_with('#'));
-        lines.flat_map(str::split_whitespace).map(|word| Lexicon::get().stem(word)).collect()
-    });
-    STEMS.contains(&Lexicon::get().stem(word))
 }
 
 /// A part of a template, read as a prompt.
@@ -297,9 +170,9 @@ struct Part {
 }
 
 impl Part {
-    fn of(segments: &[Segment], words: &Words) -> Self {
-        let written: String = segments.iter().map(|segment| &*segment.written).collect();
-        let reading = Reading::of(&written, words);
+    fn of(runs: Runs, words: &Words) -> Self {
+        let written = words.joined(&runs);
+        let reading = Reading::of_split(Split::joined(&written, runs, words), words);
         let opens = |token: &Token| {
             let acts = matches!(token.quantity, Some((Quantity::Action, _)));
             token.is(Traits::QUESTION) || token.is(Traits::AUXILIARY) || acts
@@ -377,10 +250,9 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn segments_are_made_of_any_text_and_framing_is_symmetric(a in "\\PC{0,60}", b in "[a-z:.? \"\n]{0,60}", c in "[a-z:.? \"\n]{0,60}") {
-            let _ = Text::of(&a);
-            let words = Words::new();
-            let (b, c) = (Text::of(&b), Text::of(&c));
-            let (there, back) = (between(&b, &c, &words), between(&c, &b, &words));
+            let (mut said, words) = (Said::default(), Words::new());
+            let [_, b, c] = [a, b, c].map(|prompt| Text::of(&prompt, &Split::of(&prompt, &words), &mut said, &words));
+            let (there, back) = (between([&b, &c], &words), between([&c, &b], &words));
             proptest::prop_assert_eq!(there.map(|(t, same)| (t.frame, t.parts, same)), back.map(|(t, same)| (t.frame, t.parts, same)));
         }
     }

@@ -120,6 +120,13 @@ fn a_prompt_always_matches_itself() {
     }
 }
 
+/// What a word is does not hang on what was read before it: here the second reading found `o'neil` looked up.
+#[test]
+fn a_prompt_is_read_alike_the_first_time_and_the_second() {
+    let prompt = "Where did O'Neil live before O'Neil's house was built?";
+    assert_eq!(finding(prompt, prompt).against, None, "{:?}", finding(prompt, prompt).objections);
+}
+
 #[test]
 fn judging_is_symmetric() {
     for row in Veto::ALL.iter().flat_map(|veto| table(veto.as_str())).chain(table("rewordings")) {

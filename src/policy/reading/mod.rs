@@ -8,16 +8,18 @@ mod phrases;
 mod text;
 mod tokens;
 mod tongue;
+mod words;
 
-use std::cell::RefCell;
-use std::ops::Deref;
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::rc::Rc;
 
-use super::lexicon::{Id, IdMap, Lexicon, Member, Quantity, Traits};
+use super::lexicon::{Id, Lexicon, Member, Quantity, Traits};
 
 pub(crate) use clauses::{Question, Tense};
+use text::Prose;
 pub(crate) use tokens::{is_unspaced, split_word};
 pub(crate) use tongue::Tongue;
+pub(crate) use words::{LINE_END, Runs, Words};
 
 /// What a token is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +38,7 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Token {
     /// As written, in lower case; numbers in digits.
-    pub(crate) written: Arc<str>,
+    pub(crate) written: Rc<str>,
     /// Its stem, before synonyms are taken for one.
     pub(crate) stem: Id,
     /// Its meaning, as far as a stem and a group of synonyms tell.
@@ -57,41 +59,50 @@ pub(crate) struct Token {
     pub(crate) possessive: bool,
     /// It stands in a clause that leads up to the question.
     pub(crate) aside: bool,
+    /// A phrase begins with its stem.
+    opens: bool,
+    /// Its meaning hangs on what stands beside it.
+    unsettled: bool,
+    /// The listed languages that have it as a function word, a bit each.
+    tongues: u16,
+    /// The script of its first letter; 0 for Latin.
+    script: u16,
 }
 
 impl Token {
     /// A word as the lexicon knows it.
     pub(crate) fn word(written: &str, words: &Words) -> Self {
-        let surface = Id::of(written);
-        if let Some(known) = words.seen.borrow().get(&surface) {
-            return known.clone();
-        }
-        let mut known = words.words.get(&surface).copied().unwrap_or_default();
-        let stem = known.stem.unwrap_or_else(|| words.stem(written));
-        if let Some(inherited) = words.stems.get(&stem) {
+        words.looked_up(written, || Self::looked_up(written, words))
+    }
+
+    fn looked_up(written: &str, lexicon: &Lexicon) -> Self {
+        let mut known = lexicon.word(written).copied().unwrap_or_default();
+        let stem = known.stem.unwrap_or_else(|| lexicon.stem(written));
+        if let Some(inherited) = lexicon.stems.get(&stem) {
             // A calculator is more than what calculates.
             let agent = written.ends_with("or") || written.ends_with("er");
             let inherited = if agent { inherited.without(Traits::GENERIC) } else { *inherited };
             known.traits = known.traits.with(inherited);
         }
-        let token = Self {
-            id: words.group(stem),
+        Self {
+            id: lexicon.group(stem),
             stem,
             traits: known.traits,
             member: known.member,
             quantity: known.quantity,
+            opens: lexicon.phrases.contains_key(&stem),
+            unsettled: numbers::is_unsettled(written),
             ..Self::raw(written, Kind::Word)
-        };
-        words.seen.borrow_mut().insert(surface, token.clone());
-        token
+        }
     }
 
     /// A token that is only itself.
     pub(crate) fn raw(written: &str, kind: Kind) -> Self {
+        let (lexicon, id) = (Lexicon::get(), Id::of(written));
         Self {
             written: written.into(),
-            id: Id::of(written),
-            stem: Id::of(written),
+            id,
+            stem: id,
             kind,
             traits: Traits::default(),
             member: None,
@@ -100,6 +111,10 @@ impl Token {
             starts: false,
             possessive: false,
             aside: false,
+            opens: lexicon.phrases.contains_key(&id),
+            unsettled: false,
+            tongues: if kind == Kind::Word { tongue::of_word(id, lexicon) } else { 0 },
+            script: written.chars().next().and_then(tongue::script).unwrap_or_default(),
         }
     }
 
@@ -115,32 +130,6 @@ impl Token {
 
     pub(crate) fn is(&self, traits: Traits) -> bool {
         self.traits.has(traits)
-    }
-}
-
-/// The lexicon, and the words already looked up in it: the prompts of one judgement share most of theirs.
-pub(crate) struct Words {
-    lexicon: &'static Lexicon,
-    seen: RefCell<IdMap<Token>>,
-}
-
-impl Words {
-    /// None looked up yet.
-    pub(crate) fn new() -> Self {
-        Self { lexicon: Lexicon::get(), seen: RefCell::default() }
-    }
-
-    /// A plain word that was looked up before, in lower case.
-    fn seen(&self, written: &str) -> Option<Token> {
-        self.seen.borrow().get(&Id::of(written)).cloned()
-    }
-}
-
-impl Deref for Words {
-    type Target = Lexicon;
-
-    fn deref(&self) -> &Lexicon {
-        self.lexicon
     }
 }
 
@@ -167,12 +156,44 @@ pub(crate) struct Reading {
     pub(crate) content: usize,
 }
 
+/// A prompt taken apart: what is read of it.
+pub(crate) struct Split<'a> {
+    prose: Prose<'a>,
+    runs: Runs,
+}
+
+impl<'a> Split<'a> {
+    /// Takes a prompt apart.
+    pub(crate) fn of(prompt: &'a str, words: &Words) -> Self {
+        let prose = text::take_apart(prompt);
+        let runs = words.split(&prose.words);
+        Self { prose, runs }
+    }
+
+    /// The same of a text that was joined of these runs.
+    pub(crate) fn joined(text: &'a str, runs: Runs, words: &Words) -> Self {
+        let prose = text::take_apart(text);
+        let as_written = matches!(prose.words, Cow::Borrowed(_));
+        let runs = if as_written { runs } else { words.split(&prose.words) };
+        Self { prose, runs }
+    }
+
+    /// Its runs, if all of the prompt is read as it was written.
+    pub(crate) fn as_written(&self) -> Option<&[u32]> {
+        matches!(self.prose.words, Cow::Borrowed(_)).then_some(&self.runs)
+    }
+}
+
 impl Reading {
     /// Reads a prompt.
     pub(crate) fn of(prompt: &str, lexicon: &Words) -> Self {
-        let prose = text::take_apart(prompt);
-        let mut tokens = tokens::tokens(&prose.words, lexicon);
-        let tongue = Tongue::of(&tokens, lexicon);
+        Self::of_split(Split::of(prompt, lexicon), lexicon)
+    }
+
+    /// Reads a prompt that was taken apart.
+    pub(crate) fn of_split(Split { prose, runs }: Split<'_>, lexicon: &Words) -> Self {
+        let mut tokens = lexicon.tokens(&runs);
+        let tongue = Tongue::of(&tokens);
         if tongue.reads_as_english() {
             tokens::mend(&mut tokens, lexicon);
             tokens = phrases::replace(tokens, lexicon);

@@ -94,7 +94,8 @@ fn latin_digits(text: &str) -> Option<String> {
 pub(super) fn join(tokens: &mut Vec<Token>) {
     let mut at = 1;
     while at < tokens.len() {
-        let (Some(left), Some(right)) = (in_words(&tokens[at - 1]), in_words(&tokens[at])) else {
+        let both = || in_words(&tokens[at - 1]).zip(in_words(&tokens[at]));
+        let Some((left, right)) = (tokens[at].kind == Kind::Number).then(both).flatten() else {
             at += 1;
             continue;
         };
@@ -125,11 +126,19 @@ fn lasts(at: usize, tokens: &[Token]) -> bool {
     noun && asks && !tokens.get(at + 1).is_some_and(|after| after.is_content() && !after.is_soft())
 }
 
+/// Whether a word is one that [`disambiguate`] settles.
+pub(super) fn is_unsettled(word: &str) -> bool {
+    matches!(word, "c" | "f" | "k" | "r" | "us" | "go" | "second" | "seconds" | "last" | "ii" | "iii" | "vii" | "viii")
+}
+
 /// Settles short words by what stands beside them: `c` by a number is Celsius, `the us` is a country, `the second`
 /// is an ordinal, `in go` is a language.
 pub(super) fn disambiguate(tokens: &mut [Token], lexicon: &Words) {
     let numbered = tokens.iter().any(|token| token.kind == Kind::Number);
     for at in 0..tokens.len() {
+        if !tokens[at].unsettled {
+            continue;
+        }
         let before = at.checked_sub(1).map_or("", |at| &*tokens[at].written);
         let after = tokens.get(at + 1).map_or("", |token| &*token.written);
         let article = matches!(before, "the" | "a" | "an" | "my" | "his" | "her" | "its" | "your" | "our" | "this");
@@ -183,12 +192,10 @@ pub(super) fn disambiguate(tokens: &mut [Token], lexicon: &Words) {
             // "How long do eggs last": it comes after what lasts, and nothing is counted by it.
             "last" if lasts(at, tokens) => Some(Token { quantity: None, ..Token::word("keep", lexicon) }),
             "second" | "seconds" => Some(Token::word("secs", lexicon)),
-            "us" => None,
             "ii" => Some(number("2")),
             "iii" => Some(number("3")),
             "vii" => Some(number("7")),
             "viii" => Some(number("8")),
-            "one" => None,
             _ => None,
         };
         if let Some(settled) = settled {

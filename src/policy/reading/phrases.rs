@@ -6,46 +6,40 @@ use super::{Kind, Token, Words};
 
 /// The tokens with every phrase replaced, leftmost first and longest first.
 pub(super) fn replace(tokens: Vec<Token>, lexicon: &Words) -> Vec<Token> {
-    // Phrases are written in stems, tokens are known by group: match on the stem of what is written.
-    let stems: Vec<Id> = tokens.iter().map(|token| token.stem).collect();
-    let mut out: Vec<Token> = Vec::with_capacity(tokens.len());
-    let mut at = 0;
+    let mut out: Vec<Token> = Vec::with_capacity(tokens.len() + 4);
     // Whether everything since the clause began was dropped.
     let mut at_start = true;
     let mut starts = false;
-    let mut tokens: Vec<Option<Token>> = tokens.into_iter().map(Some).collect();
-    while at < tokens.len() {
-        let begins = tokens[at].as_ref().is_some_and(|token| token.starts);
-        at_start |= begins;
-        starts |= begins;
-        let Some(phrase) = fitting(at, at_start, &tokens, &stems, lexicon) else {
-            if let Some(mut token) = tokens[at].take() {
+    let mut rest = tokens.into_iter();
+    while let Some(first) = rest.as_slice().first() {
+        at_start |= first.starts;
+        starts |= first.starts;
+        let Some(phrase) = fitting(rest.as_slice(), at_start, lexicon) else {
+            if let Some(mut token) = rest.next() {
                 token.starts |= starts && at_start;
                 at_start = false;
                 starts = false;
                 out.push(token);
             }
-            at += 1;
             continue;
         };
-        let length = 1 + phrase.rest.len();
-        let last = tokens[at + length - 1].as_ref();
-        let possessive = last.is_some_and(|token| token.possessive);
-        let capital = tokens[at].as_ref().is_some_and(|token| token.capital);
+        let capital = first.capital && phrase.rest.is_empty();
+        let last = phrase.rest.len();
+        let possessive = rest.as_slice()[last].possessive;
         for (nth, word) in phrase.instead.iter().enumerate() {
             // `^how`: a clause begins with it.
             let begins = word.strip_prefix('^');
             let mut token = written_out(begins.unwrap_or(word), lexicon);
             token.starts = nth == 0 && at_start || begins.is_some();
             token.possessive = possessive;
-            token.capital = capital && phrase.rest.is_empty();
+            token.capital = capital;
             out.push(token);
         }
         if !phrase.instead.is_empty() {
             at_start = false;
             starts = false;
         }
-        at += length;
+        rest.nth(last);
     }
     out
 }
@@ -61,17 +55,19 @@ fn written_out(word: &str, lexicon: &Words) -> Token {
     }
 }
 
-/// The longest phrase that begins here and does not run over a clause's end.
-fn fitting<'a>(
-    at: usize,
-    at_start: bool,
-    tokens: &[Option<Token>],
-    stems: &[Id],
-    lexicon: &'a Words,
-) -> Option<&'a Phrase> {
-    lexicon.phrases.get(&stems[at])?.iter().find(|phrase| {
-        (at_start || !phrase.at_start)
-            && stems.get(at + 1..=at + phrase.rest.len()).is_some_and(|following| following == phrase.rest)
-            && !tokens[at + 1..=at + phrase.rest.len()].iter().flatten().any(|token| token.starts)
-    })
+/// The longest phrase that these tokens begin with and that does not run over a clause's end. Phrases are written in
+/// stems, tokens are known by group: what counts is the stem of what is written.
+fn fitting<'a>(tokens: &[Token], at_start: bool, lexicon: &'a Words) -> Option<&'a Phrase> {
+    let (first, following) = tokens.split_first().filter(|(first, _)| first.opens)?;
+    let second = following.first().filter(|token| !token.starts).map(|token| token.stem);
+    let fits = |phrase: &&Phrase| {
+        let begins = phrase.rest.first().is_none_or(|stem| Some(*stem) == second);
+        begins && (at_start || !phrase.at_start) && goes_on(&phrase.rest, following)
+    };
+    lexicon.phrases.get(&first.stem)?.iter().find(fits)
+}
+
+fn goes_on(rest: &[Id], following: &[Token]) -> bool {
+    let same = |(stem, token): (&Id, &Token)| token.stem == *stem && !token.starts;
+    following.len() >= rest.len() && rest.iter().zip(following).all(same)
 }

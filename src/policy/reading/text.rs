@@ -1,13 +1,15 @@
 //! Takes a prompt apart: Unicode normalisation, code blocks, quoted literals, and the prose that remains.
 
+use std::borrow::Cow;
+
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 use super::super::lexicon::Id;
 
 /// A prompt's parts.
-pub(super) struct Prose {
-    /// The text outside code blocks, normalised.
-    pub(super) words: String,
+pub(super) struct Prose<'a> {
+    /// The text outside code blocks, normalised; borrowed where that is the prompt as it was written.
+    pub(super) words: Cow<'a, str>,
     /// What stands in quotation marks or backticks.
     pub(super) literals: Vec<Box<str>>,
     /// Each code block.
@@ -15,17 +17,16 @@ pub(super) struct Prose {
 }
 
 /// Separates code and literals from prose. The words of literals stay in the prose as well.
-pub(super) fn take_apart(prompt: &str) -> Prose {
-    let text = normalised(prompt);
-    let (words, code) = without_code(&text);
+pub(super) fn take_apart(prompt: &str) -> Prose<'_> {
+    let (words, code) = without_code(normalised(prompt));
     let literals = literals(&words);
     Prose { words, literals, code }
 }
 
 /// NFKC, with typographic quotes and dashes as their plain forms and invisible characters gone.
-fn normalised(prompt: &str) -> String {
+fn normalised(prompt: &str) -> Cow<'_, str> {
     if prompt.is_ascii() {
-        return prompt.to_owned();
+        return Cow::Borrowed(prompt);
     }
     let plain = |c: char| match c {
         '\u{2018}' | '\u{2019}' | '\u{02bc}' | '\u{00b4}' => Some('\''),
@@ -42,9 +43,10 @@ fn normalised(prompt: &str) -> String {
 
 /// The text without its code, and each run of code by a hash of its lines. Code is what stands between fences, and
 /// lines outside of them that look like nothing a person would write.
-fn without_code(text: &str) -> (String, Vec<Id>) {
-    if !text.contains("```") && !text.contains('\n') {
-        return (text.to_owned(), Vec::new());
+fn without_code(text: Cow<'_, str>) -> (Cow<'_, str>, Vec<Id>) {
+    let is_plain = |line: &str| !line.trim_start().starts_with("```") && !looks_like_code(line);
+    if !text.contains('\n') && !text.contains("```") || text.lines().all(is_plain) {
+        return (text, Vec::new());
     }
     let mut prose = String::with_capacity(text.len());
     let mut code = Vec::new();
@@ -68,7 +70,7 @@ fn without_code(text: &str) -> (String, Vec<Id>) {
         prose.push('\n');
     }
     close(&mut block, &mut code);
-    (prose, code)
+    (prose.into(), code)
 }
 
 fn close(block: &mut String, code: &mut Vec<Id>) {
@@ -84,35 +86,28 @@ fn looks_like_code(line: &str) -> bool {
     if trimmed.is_empty() {
         return false;
     }
-    let signs = trimmed
-        .chars()
-        .filter(|c| matches!(c, '{' | '}' | '[' | ']' | '(' | ')' | ';' | '=' | '<' | '>' | '|'))
-        .count();
-    let length = trimmed.chars().count();
-    trimmed.ends_with([';', '{', '}']) || signs * 8 > length && signs >= 2
+    let is_sign =
+        |byte: &u8| matches!(byte, b'{' | b'}' | b'[' | b']' | b'(' | b')' | b';' | b'=' | b'<' | b'>' | b'|');
+    let signs = trimmed.bytes().filter(|byte| is_sign(byte)).count();
+    trimmed.ends_with([';', '{', '}']) || signs >= 2 && signs * 8 > trimmed.chars().count()
 }
 
 /// What stands in double quotes, backticks, or single quotes that are no apostrophes.
 fn literals(text: &str) -> Vec<Box<str>> {
-    if !text.contains(['"', '`', '\'']) {
-        return Vec::new();
-    }
+    let is_quote = |byte: &u8| matches!(byte, b'"' | b'`' | b'\'');
     let mut found = Vec::new();
-    let mut before = ' ';
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let after = &rest[c.len_utf8()..];
-        let opens = matches!(c, '"' | '`') || c == '\'' && !before.is_alphanumeric();
-        if opens && let Some(end) = closing(after, c) {
+    let mut at = 0;
+    while let Some(next) = text.as_bytes()[at..].iter().position(is_quote) {
+        let quote = char::from(text.as_bytes()[at + next]);
+        let (before, after) = (&text[..at + next], &text[at + next + 1..]);
+        at += next + 1;
+        let opens = quote != '\'' || !before.chars().next_back().is_some_and(char::is_alphanumeric);
+        if opens && let Some(end) = closing(after, quote) {
             let tidy = tidied(&after[..end]);
             if !tidy.is_empty() {
                 found.push(tidy.into_boxed_str());
             }
-            before = c;
-            rest = &after[end + 1..];
-        } else {
-            before = c;
-            rest = after;
+            at += end + 1;
         }
     }
     found

@@ -2,22 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::super::lexicon::{Id, Quantity, Traits};
+use super::super::lexicon::{Quantity, Traits};
 use super::numbers;
+use super::words::After;
 use super::{Kind, Token, Words};
-
-/// The tokens of a normalised text, in order.
-pub(super) fn tokens(text: &str, lexicon: &Words) -> Vec<Token> {
-    let mut out = Vec::with_capacity(text.len() / 5 + 2);
-    let mut starts = true;
-    for line in text.lines() {
-        for chunk in line.split_whitespace() {
-            starts = chunk_tokens(chunk, starts, lexicon, &mut out);
-        }
-        starts = true;
-    }
-    out
-}
 
 /// Corrects the typing errors in the words that hold an English question together.
 pub(super) fn mend(tokens: &mut [Token], lexicon: &Words) {
@@ -29,28 +17,27 @@ pub(super) fn mend(tokens: &mut [Token], lexicon: &Words) {
         }
     }
     for token in tokens.iter_mut().filter(|token| token.kind == Kind::Word && !token.is(Traits::KNOWN)) {
-        if let Some(meant) = lexicon.mended(&token.written) {
+        if let Some(meant) = lexicon.meant(&token.written) {
             let Token { capital, starts, possessive, .. } = *token;
-            *token = Token { capital, starts, possessive, ..Token::word(meant, lexicon) };
+            *token = Token { capital, starts, possessive, ..meant };
         }
     }
 }
 
-/// Adds the tokens of one run of non-space characters; returns whether the next begins a clause.
-fn chunk_tokens(chunk: &str, starts: bool, lexicon: &Words, out: &mut Vec<Token>) -> bool {
+/// Adds the tokens of one run of non-space characters, as if no clause began with it.
+pub(super) fn read(chunk: &str, lexicon: &Words, out: &mut Vec<Token>) -> After {
     let from = out.len();
     // Most chunks are plain words.
     if chunk.bytes().all(|byte| byte.is_ascii_alphabetic()) {
         piece(chunk, lexicon, out);
-        let capital = chunk.as_bytes()[0].is_ascii_uppercase();
-        mark(&mut out[from..], starts, capital);
-        return false;
+        mark(&mut out[from..], false, chunk.as_bytes()[0].is_ascii_uppercase());
+        return After::Continues;
     }
     let core = chunk.trim_start_matches(|c| OPENING.contains(&c)).trim_end_matches(is_closing);
     let ends = chunk.trim_end_matches(['"', '\'', ')', ']', '*', '_', '`']).ends_with(BREAKS);
     if !core.chars().any(char::is_alphanumeric) {
-        operator(chunk, starts, lexicon, out);
-        return starts || ends;
+        operator(chunk, lexicon, out);
+        return if ends { After::Begins } else { After::AsBefore };
     }
     // A sign glued to sentence punctuation ("c++?") was cut too far or not at all: the lexicon knows the sign words.
     let signed = chunk.trim_matches(|c| OPENING.contains(&c) || BREAKS.contains(&c) || matches!(c, ')' | ']'));
@@ -61,9 +48,8 @@ fn chunk_tokens(chunk: &str, starts: bool, lexicon: &Words, out: &mut Vec<Token>
     } else {
         piece(core, lexicon, out);
     }
-    let capital = core.chars().next().is_some_and(char::is_uppercase);
-    mark(&mut out[from..], starts || chunk.starts_with('('), capital);
-    ends
+    mark(&mut out[from..], chunk.starts_with('('), core.chars().next().is_some_and(char::is_uppercase));
+    if ends { After::Begins } else { After::Continues }
 }
 
 fn mark(tokens: &mut [Token], starts: bool, capital: bool) {
@@ -85,16 +71,14 @@ fn is_closing(c: char) -> bool {
 }
 
 /// An operator such as `==` stands for itself; punctuation is nothing.
-fn operator(chunk: &str, starts: bool, lexicon: &Words, out: &mut Vec<Token>) {
+fn operator(chunk: &str, lexicon: &Words, out: &mut Vec<Token>) {
     let sign = chunk.trim_matches(|c: char| {
         matches!(c, '"' | '\'' | '`' | ',' | '.' | ';' | ':' | '(' | ')' | '?' | '!') || c == '\u{2026}'
     });
     match sign {
         "" | "-" | "--" | "*" | "_" | "\u{2013}" | "\u{2014}" => {}
         _ => {
-            let kind = Kind::Symbol;
-            let token = if sign == "&" { Token::word("and", lexicon) } else { Token::raw(sign, kind) };
-            out.push(Token { starts, ..token });
+            out.push(if sign == "&" { Token::word("and", lexicon) } else { Token::raw(sign, Kind::Symbol) });
         }
     }
 }
@@ -128,12 +112,6 @@ pub(crate) const fn is_unspaced(c: char) -> bool {
 fn piece(core: &str, lexicon: &Words, out: &mut Vec<Token>) {
     let lower = lowered(core);
     let lower = &*lower;
-    if let Some(token) = lexicon.seen(lower).filter(|token| token.kind == Kind::Word) {
-        match spelt_out(lower) {
-            [] => return out.push(number_word(token)),
-            words => return out.extend(words.iter().map(|word| Token::word(word, lexicon))),
-        }
-    }
     if lower.chars().all(|c| c.is_alphabetic() || is_mark(c)) || known_member(lower, lexicon) {
         return word_like(lower, lexicon, out);
     }
@@ -197,15 +175,8 @@ fn word_like(lower: &str, lexicon: &Words, out: &mut Vec<Token>) {
 fn number_word(token: Token) -> Token {
     match token.quantity {
         Some((Quantity::Number, value)) => {
-            let digits = value.to_string();
-            Token {
-                id: Id::of(&digits),
-                stem: Id::of(&digits),
-                written: digits.into(),
-                kind: Kind::Number,
-                traits: Traits::default(),
-                ..token
-            }
+            let digits = Token::raw(&value.to_string(), Kind::Number);
+            Token { member: token.member, quantity: token.quantity, ..digits }
         }
         _ => token,
     }

@@ -11,30 +11,28 @@ pub(crate) enum Tongue {
     /// A language of `tongues.txt`, by number; 0 is English.
     Listed(u8),
     /// A script whose languages have no lexicon here, by its first code point.
-    Script(u32),
+    Script(u16),
     /// Latin script without enough function words to tell.
     Unclear,
 }
 
 impl Tongue {
     /// Judges by function words, else by script.
-    pub(super) fn of(tokens: &[Token], lexicon: &Words) -> Self {
+    pub(super) fn of(tokens: &[Token]) -> Self {
         let mut letters = 0_usize;
-        let mut foreign = [(0_u32, 0_usize); 4];
+        let mut foreign = [(0_u16, 0_usize); 4];
         let mut counts = [0_usize; 16];
         for token in tokens.iter().filter(|token| token.kind == Kind::Word) {
             letters += 1;
-            if let Some(script) = token.written.chars().next().and_then(script)
-                && let Some(slot) = foreign.iter_mut().find(|(known, count)| *known == script || *count == 0)
+            if token.script != 0
+                && let Some(slot) = foreign.iter_mut().find(|(known, count)| *known == token.script || *count == 0)
             {
-                *slot = (script, slot.1 + 1);
+                *slot = (token.script, slot.1 + 1);
             }
-            for known in lexicon.tongues.get(&Id::of(&token.written)).into_iter().flatten() {
-                if known.traits.has(Traits::FUNCTION)
-                    && let Some(count) = counts.get_mut(usize::from(known.tongue))
-                {
-                    *count += 1;
-                }
+            let mut tongues = token.tongues;
+            while tongues > 0 {
+                counts[tongues.trailing_zeros() as usize] += 1;
+                tongues &= tongues - 1;
             }
         }
         if let Some((script, _)) =
@@ -120,6 +118,13 @@ impl Tongue {
     }
 }
 
+/// The first sixteen listed languages that have the word as a function word, a bit each.
+pub(super) fn of_word(word: Id, lexicon: &Lexicon) -> u16 {
+    let known = lexicon.tongues.get(&word).into_iter().flatten();
+    let function = known.filter(|known| known.traits.has(Traits::FUNCTION));
+    function.fold(0, |tongues, known| tongues | 1_u16.checked_shl(known.tongue.into()).unwrap_or(0))
+}
+
 fn stemmer(code: &str) -> Option<Stemmer> {
     let algorithm = match code {
         "de" => Algorithm::German,
@@ -135,7 +140,7 @@ fn stemmer(code: &str) -> Option<Stemmer> {
 }
 
 /// The script of a letter that is not Latin, by where its block begins.
-const fn script(c: char) -> Option<u32> {
+pub(super) const fn script(c: char) -> Option<u16> {
     let block = match c {
         '\u{0370}'..='\u{03ff}' | '\u{1f00}'..='\u{1fff}' => 0x0370,
         '\u{0400}'..='\u{052f}' => 0x0400,
