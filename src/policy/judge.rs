@@ -150,7 +150,8 @@ fn weigh(
     let (template, differs) = frame().unzip();
     objections.extend(differs.flatten());
     let vetoes: Vec<Veto> = objections.iter().map(|objection| objection.veto).collect();
-    let required = required(comparison, least).max(answered);
+    let asked_of_its_kind = bar(comparison).max(answered);
+    let required = least.max(asked_of_its_kind);
     let too_far = similarity < required;
     let too_far = too_far.then(|| {
         // In a language without a full lexicon the bar is higher than the operator's, and the reason says so.
@@ -166,9 +167,8 @@ fn weigh(
         only_candidate: comparison.only_b.hard.len(),
         required,
     };
-    let bar = self::required(comparison, Settings::default().min_similarity).max(answered);
-    let features = Some(features);
-    Finding { similarity, vetoes, against, objections, features, template, score: score(similarity, bar) }
+    let score = score(similarity, asked_of_its_kind.max(Settings::default().min_similarity));
+    Finding { similarity, vetoes, against, objections, features: Some(features), template, score }
 }
 
 /// [`Finding::score`] of a similarity over a bar below 1.
@@ -176,23 +176,23 @@ fn score(similarity: f32, bar: f32) -> f32 {
     ((similarity - bar) / (1.0 - bar)).min(1.0)
 }
 
-/// The similarity required of this pair. The floor suffices where every telling word of each side was found on the
-/// other. Words of their own that no veto could weigh ask for more: most where they lie in one place, as when one thing
-/// is exchanged for another (`paint my canoe`, `paint my fishing boat`), less where they are scattered, as when a
-/// sentence is put differently. Measured in docs/decision-policy.md. Where there is no lexicon for the language, or a
-/// small one, its own bar stands ([`Tongue::bar`](super::reading::Tongue::bar)).
-fn required(comparison: &Comparison<'_>, least: f32) -> f32 {
+/// The similarity asked of a pair of this kind, beside the floor. That suffices where every telling word of each side
+/// was found on the other. Words of their own that no veto could weigh ask for more: most where they lie in one place, as
+/// when one thing is exchanged for another (`paint my canoe`, `paint my fishing boat`), less where they are scattered, as
+/// when a sentence is put differently. Measured in docs/decision-policy.md. Where there is no lexicon for the language, or
+/// a small one, its own bar stands ([`Tongue::bar`](super::reading::Tongue::bar)).
+fn bar(comparison: &Comparison<'_>) -> f32 {
     const EXCHANGED: f32 = 0.85;
     const SCATTERED: f32 = 0.80;
-    let bar = comparison.a.tongue.bar().max(comparison.b.tongue.bar());
-    if bar > 0.0 {
-        least.max(bar)
+    let of_language = comparison.a.tongue.bar().max(comparison.b.tongue.bar());
+    if of_language > 0.0 {
+        of_language
     } else if comparison.same_content() {
-        least
+        -1.0
     } else if comparison.is_scattered() {
-        least.max(SCATTERED)
+        SCATTERED
     } else {
-        least.max(EXCHANGED)
+        EXCHANGED
     }
 }
 

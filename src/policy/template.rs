@@ -10,6 +10,9 @@
 
 mod segments;
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use serde::Serialize;
 
 use super::compare::Comparison;
@@ -51,6 +54,7 @@ pub(crate) struct Frames {
     /// Of each candidate, beside the prompt asked.
     ends: Vec<Ends>,
     said: Said,
+    parts: KnownParts,
 }
 
 /// What a candidate's words have in common with others.
@@ -79,7 +83,7 @@ impl Frames {
             Ends { before, after, like: if text.said == asked.said { None } else { first() } }
         });
         let ends = ends.collect();
-        Self { asked, candidates, ends, said }
+        Self { asked, candidates, ends, said, parts: KnownParts::default() }
     }
 
     /// The frame that the prompt asked shares with the candidate at this place, and what speaks against the pair.
@@ -96,7 +100,7 @@ impl Frames {
         if a.said == b.said {
             return None;
         }
-        let found = between([a, b], words).or_else(|| {
+        let found = between([a, b], &self.parts, words).or_else(|| {
             let (before, after) = self.slot(place)?;
             let parts = [a, b].map(|text| text.slot(before, after));
             let agree = || agree(parts.map(|part| self.said.spelt(part)), words);
@@ -138,7 +142,7 @@ fn against(Template { frame, asked, candidate, .. }: Template) -> Objection {
 }
 
 /// The frame that two prompts show by themselves, and whether their parts agree.
-fn between([a, b]: [&Text; 2], words: &Words) -> Option<(Template, bool)> {
+fn between([a, b]: [&Text; 2], known: &KnownParts, words: &Words) -> Option<(Template, bool)> {
     const LONG: usize = 6;
     let (before, after) = a.segments_around(b);
     let (x, y) = (a.between(before, after), b.between(before, after));
@@ -154,7 +158,7 @@ fn between([a, b]: [&Text; 2], words: &Words) -> Option<(Template, bool)> {
     if length < LONG || length < sizes[0].min(sizes[1]) {
         return None;
     }
-    let (x, y) = (Part::of(a.runs_in(x), words), Part::of(b.runs_in(y), words));
+    let (x, y) = (known.part(a.runs_in(x), words), known.part(b.runs_in(y), words));
     if x.asks && y.asks {
         let comparison = Comparison::of(&x.reading, &y.reading);
         let same = comparison.same_content() && guard::objections(&comparison).is_empty();
@@ -169,10 +173,25 @@ struct Part {
     asks: bool,
 }
 
+/// Parts that were read: those of the prompt asked are the same beside most candidates.
+#[derive(Default)]
+struct KnownParts(RefCell<Vec<(Runs, Rc<Part>)>>);
+
+impl KnownParts {
+    fn part(&self, runs: Runs, words: &Words) -> Rc<Part> {
+        if let Some((_, part)) = self.0.borrow().iter().find(|(known, _)| *known == runs) {
+            return Rc::clone(part);
+        }
+        let part = Rc::new(Part::of(&runs, words));
+        self.0.borrow_mut().push((runs, Rc::clone(&part)));
+        part
+    }
+}
+
 impl Part {
-    fn of(runs: Runs, words: &Words) -> Self {
-        let written = words.joined(&runs);
-        let reading = Reading::of_split(Split::joined(&written, runs, words), words);
+    fn of(runs: &[u32], words: &Words) -> Self {
+        let written = words.joined(runs);
+        let reading = Reading::of_split(Split::joined(&written, runs.to_vec(), words), words);
         let opens = |token: &Token| {
             let acts = matches!(token.quantity, Some((Quantity::Action, _)));
             token.is(Traits::QUESTION) || token.is(Traits::AUXILIARY) || acts
@@ -252,7 +271,8 @@ mod tests {
         fn segments_are_made_of_any_text_and_framing_is_symmetric(a in "\\PC{0,60}", b in "[a-z:.? \"\n]{0,60}", c in "[a-z:.? \"\n]{0,60}") {
             let (mut said, words) = (Said::default(), Words::new());
             let [_, b, c] = [a, b, c].map(|prompt| Text::of(&prompt, &Split::of(&prompt, &words), &mut said, &words));
-            let (there, back) = (between([&b, &c], &words), between([&c, &b], &words));
+            let known = KnownParts::default();
+            let (there, back) = (between([&b, &c], &known, &words), between([&c, &b], &known, &words));
             proptest::prop_assert_eq!(there.map(|(t, same)| (t.frame, t.parts, same)), back.map(|(t, same)| (t.frame, t.parts, same)));
         }
     }

@@ -65,6 +65,9 @@ pub(super) fn class(c: &Comparison<'_>) -> Option<Objection> {
 
 /// Each side has a proper name that the other lacks.
 pub(super) fn name(c: &Comparison<'_>) -> Option<Objection> {
+    if c.only_a.hard.is_empty() || c.only_b.hard.is_empty() {
+        return None;
+    }
     let capitals_tell = !shouts(c.a) && !shouts(c.b);
     let is_name = |token: &&Token| {
         let capital = capitals_tell && token.capital && !token.starts && token.kind == Kind::Word;

@@ -13,7 +13,8 @@ pub(super) fn direction(c: &Comparison<'_>) -> Option<Objection> {
     if !c.same_content() || is_symmetric(c.a) || is_symmetric(c.b) {
         return None;
     }
-    let reversed = DIRECTIONAL.iter().find_map(|word| {
+    let said = DIRECTIONAL.iter().filter(|word| says(c.a, word) && says(c.b, word));
+    let reversed = said.into_iter().find_map(|word| {
         let (a, b) = (objects(c.a, word), objects(c.b, word));
         let apart = !a.is_empty() && !b.is_empty() && a.iter().all(|x| b.iter().all(|y| x.id != y.id));
         let said = a.iter().all(|x| c.b.find(x.id).is_some()) && b.iter().all(|x| c.a.find(x.id).is_some());

@@ -1,13 +1,12 @@
 //! Prompts as rows of segments, up to the places where a frame may end, and of words by number.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::super::lexicon::{Id, IdMap, Lexicon, Traits};
+use super::super::lexicon::{Id, IdMap, IdSet, Lexicon, Traits};
 use super::super::reading::{LINE_END, Runs, Split, Token, Words, is_unspaced};
 
 /// What several prompts are made of, each thing once: the prompts of one judgement share most of it.
@@ -81,6 +80,13 @@ impl Said {
     /// Learns the runs that were added to `words` since.
     fn catch_up(&mut self, words: &Words) {
         words.written_from(self.chunks.len(), |chunk| {
+            // Most are plain words.
+            if chunk.bytes().all(|byte| byte.is_ascii_lowercase()) {
+                let number = self.word(chunk, words);
+                self.sequence.push(number);
+                let words = self.sequence.len() - 1..self.sequence.len();
+                return self.chunks.push(Chunk { words, quotes: false, ends: None });
+            }
             let ends = if chunk.ends_with([':', '\u{ff1a}']) {
                 Some(End::Leads)
             } else {
@@ -143,7 +149,10 @@ impl Text {
                 text.close(&mut open, End::Plain);
             }
             text.chunks.push(*run);
-            text.said.extend_from_slice(&known.sequence[chunk.words.clone()]);
+            match &known.sequence[chunk.words.clone()] {
+                [only] => text.said.push(*only),
+                several => text.said.extend_from_slice(several),
+            }
             if let Some(end) = chunk.ends {
                 text.close(&mut open, end);
             }
@@ -249,7 +258,7 @@ fn plain(chunk: &str, mut each: impl FnMut(&str)) {
 
 /// Whether a word of this stem asks for work on a text, whose outcome is made of its very words.
 fn asks_for_work(stem: Id) -> bool {
-    static STEMS: LazyLock<HashSet<Id>> = LazyLock::new(|| {
+    static STEMS: LazyLock<IdSet> = LazyLock::new(|| {
         let lines = include_str!("../lexicon/work.txt").lines().filter(|line| !line.starts_with('#'));
         lines.flat_map(str::split_whitespace).map(|word| Lexicon::get().stem(word)).collect()
     });
