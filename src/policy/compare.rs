@@ -1,7 +1,5 @@
 //! Lays two readings side by side: which words they share, and which only one of them has.
 
-use std::cmp::Ordering;
-
 use super::lexicon::{Id, Lexicon, Traits, edits};
 use super::reading::{Kind, Reading, Token};
 
@@ -48,9 +46,9 @@ impl<'a> Comparison<'a> {
     /// Aligns two readings.
     pub(crate) fn of(a: &'a Reading, b: &'a Reading) -> Self {
         let lexicon = Lexicon::get();
-        let Unmatched { mut left, mut right, shared } = Unmatched::of(a, b);
+        let ((mut left, shared_a), (mut right, shared_b)) = (unmatched(a, b), unmatched(b, a));
         let mended = mend(&mut left, &mut right, a, b, lexicon);
-        Self { a, b, only_a: sorted(left), only_b: sorted(right), shared: shared + mended, mended }
+        Self { a, b, only_a: sorted(left), only_b: sorted(right), shared: shared_a.max(shared_b) + mended, mended }
     }
 
     /// Words of the shorter prompt.
@@ -100,55 +98,18 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// The tokens of each side that the other lacks, each id once, in the order of the prompt.
-struct Unmatched<'a> {
-    left: Vec<&'a Token>,
-    right: Vec<&'a Token>,
-    /// How many content ids both have.
-    shared: usize,
-}
-
-impl<'a> Unmatched<'a> {
-    fn of(a: &'a Reading, b: &'a Reading) -> Self {
-        let (mut left, mut right) = (Vec::new(), Vec::new());
-        // A word may be content to one side only, as framing is to none.
-        let (mut shared_a, mut shared_b) = (0, 0);
-        let (mut ones, mut others) = (&a.by_id[..], &b.by_id[..]);
-        loop {
-            let (one, other) = (ones.first().copied(), others.first().copied());
-            let order = match (one, other) {
-                (None, None) => break,
-                (None, _) => Ordering::Greater,
-                (_, None) => Ordering::Less,
-                (Some((id, _)), Some((other, _))) => id.cmp(&other),
-            };
-            if let Some((id, place)) = one.filter(|_| order.is_le()) {
-                ones = past(ones, id);
-                match order {
-                    Ordering::Equal => shared_a += usize::from(a.tokens[place as usize].is_content()),
-                    _ => left.push(place),
-                }
-            }
-            if let Some((id, place)) = other.filter(|_| order.is_ge()) {
-                others = past(others, id);
-                match order {
-                    Ordering::Equal => shared_b += usize::from(b.tokens[place as usize].is_content()),
-                    _ => right.push(place),
-                }
-            }
+/// Tokens of `one` that `other` lacks, each id once, and how many content ids both have.
+fn unmatched<'a>(one: &'a Reading, other: &Reading) -> (Vec<&'a Token>, usize) {
+    let mut alone = Vec::new();
+    let mut shared = 0;
+    for (_, token) in one.tokens.iter().enumerate().filter(|(place, token)| one.place(token.id) == Some(*place)) {
+        if other.place(token.id).is_none() {
+            alone.push(token);
+        } else {
+            shared += usize::from(token.is_content());
         }
-        let in_order = |mut places: Vec<u32>, reading: &'a Reading| {
-            places.sort_unstable();
-            places.into_iter().map(|place| &reading.tokens[place as usize]).collect()
-        };
-        Self { left: in_order(left, a), right: in_order(right, b), shared: shared_a.max(shared_b) }
     }
-}
-
-/// What follows the tokens of this id.
-fn past(by_id: &[(Id, u32)], id: Id) -> &[(Id, u32)] {
-    let same = by_id.iter().take_while(|(other, _)| *other == id).count();
-    &by_id[same..]
+    (alone, shared)
 }
 
 /// Pairs off what is the same under another spelling; returns how many pairs.
@@ -240,6 +201,9 @@ fn is_typing_error(one: &Token, other: &Token) -> bool {
 fn compounds(ones: &mut Vec<&Token>, others: &mut Vec<&Token>, other: &Reading) -> usize {
     let mut mended = 0;
     ones.retain(|one| {
+        if others.is_empty() {
+            return true;
+        }
         if !matches!(one.kind, Kind::Word | Kind::Identifier) || !one.is_content() || one.written.len() < 2 {
             return true;
         }

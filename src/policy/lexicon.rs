@@ -152,10 +152,23 @@ pub(crate) struct Known {
     pub(crate) traits: Traits,
     /// Its stem, where that was worked out when the lexicon was read.
     pub(crate) stem: Option<Id>,
+    /// What follows from stem and spelling, so that reading a word takes few looks into large tables.
+    pub(crate) told: Option<Told>,
     /// The closed class it belongs to.
     pub(crate) member: Option<Member>,
     /// The group of quantities it belongs to; numbers carry their value instead.
     pub(crate) quantity: Option<(Quantity, u64)>,
+}
+
+/// What the other tables say of a word.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    /// The group of its stem.
+    pub(crate) group: Id,
+    /// A phrase begins with its stem.
+    pub(crate) opens: bool,
+    /// The first sixteen listed languages that have it as a function word, a bit each.
+    pub(crate) tongues: u16,
 }
 
 /// A phrase that stands for other words.
@@ -166,7 +179,18 @@ pub(crate) struct Phrase {
     /// Only where a clause begins.
     pub(crate) at_start: bool,
     /// What to read instead; nothing drops the phrase.
-    pub(crate) instead: Vec<Box<str>>,
+    pub(crate) instead: Vec<Instead>,
+}
+
+/// A word that stands for a phrase.
+#[derive(Debug, Clone)]
+pub(crate) struct Instead {
+    /// In lower case, a contraction by its first word.
+    pub(crate) word: Box<str>,
+    /// A clause begins with it.
+    pub(crate) begins: bool,
+    /// Letters with digits.
+    pub(crate) is_identifier: bool,
 }
 
 /// What kind of difference two members of one class are.
@@ -197,6 +221,9 @@ impl Hasher for IdHasher {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }
     }
+    fn write_isize(&mut self, value: isize) {
+        self.write_u64(value.cast_unsigned() as u64);
+    }
     fn write_u64(&mut self, value: u64) {
         self.0 = (self.0.rotate_left(5) ^ value).wrapping_mul(0x517c_c1b7_2722_0a95);
     }
@@ -204,6 +231,8 @@ impl Hasher for IdHasher {
 
 /// A map keyed by [`Id`].
 pub(crate) type IdMap<V> = HashMap<Id, V, BuildHasherDefault<IdHasher>>;
+/// A set of [`Id`]s.
+pub(crate) type IdSet = HashSet<Id, BuildHasherDefault<IdHasher>>;
 /// A set of unordered pairs of [`Id`]s, each pair with the smaller first.
 pub(crate) type PairSet = HashSet<(Id, Id), BuildHasherDefault<IdHasher>>;
 
@@ -213,8 +242,10 @@ pub(crate) struct Lexicon {
     pub(crate) words: IdMap<Known>,
     /// Stem to the stem that stands for its whole group.
     pub(crate) groups: IdMap<Id>,
-    /// By the stem of their first word, longest first.
-    pub(crate) phrases: IdMap<Vec<Phrase>>,
+    /// By the stems of their first two words, or of their only one; longest first.
+    phrases: HashMap<(Id, Option<Id>), Vec<Phrase>, BuildHasherDefault<IdHasher>>,
+    /// The stems that phrases begin with.
+    openings: IdSet,
     /// The stems of all known words, with the traits that inflections inherit.
     pub(crate) stems: IdMap<Traits>,
     /// Words that hold questions together, by their own spelling and by each with one letter less.
@@ -224,7 +255,7 @@ pub(crate) struct Lexicon {
     /// Pairs of opposite meaning, by group.
     pub(crate) antonyms: PairSet,
     /// Every group that has an opposite.
-    pub(crate) opposed: HashSet<Id, BuildHasherDefault<IdHasher>>,
+    pub(crate) opposed: IdSet,
     /// The class kinds and names, by class number.
     pub(crate) classes: Vec<(ClassKind, Box<str>)>,
     /// Function words of each language: language number by word.
@@ -253,6 +284,19 @@ impl Lexicon {
             Some(Known { stem: Some(stem), .. }) => *stem,
             _ => self.work_out_stem(written),
         }
+    }
+
+    /// The phrases that begin with this stem, or with these two, longest first.
+    pub(crate) fn phrases(&self, first: Id, second: Option<Id>) -> &[Phrase] {
+        self.phrases.get(&(first, second)).map_or(&[], |phrases| phrases)
+    }
+
+    /// What the tables say of a word with this spelling and this stem.
+    pub(crate) fn told(&self, surface: Id, stem: Id) -> Told {
+        let known = self.tongues.get(&surface).into_iter().flatten();
+        let function = known.filter(|known| known.traits.has(Traits::FUNCTION));
+        let tongues = function.fold(0, |all, known| all | 1_u16.checked_shl(known.tongue.into()).unwrap_or(0));
+        Told { group: self.group(stem), opens: self.openings.contains(&stem), tongues }
     }
 
     /// The group a stem belongs to.

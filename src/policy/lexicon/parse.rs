@@ -3,7 +3,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{ClassKind, Id, IdMap, Known, Lexicon, Member, PairSet, Phrase, Quantity, Traits, english, ordered};
+use super::{
+    ClassKind, Id, IdMap, Instead, Known, Lexicon, Member, PairSet, Phrase, Quantity, Traits, english, ordered,
+};
 
 /// A function word of one language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +40,8 @@ pub(super) fn read() -> Lexicon {
     let mut lexicon = Lexicon {
         words: IdMap::default(),
         groups: IdMap::default(),
-        phrases: IdMap::default(),
+        phrases: HashMap::default(),
+        openings: HashSet::default(),
         synonyms: PairSet::default(),
         antonyms: PairSet::default(),
         opposed: HashSet::default(),
@@ -59,6 +62,7 @@ pub(super) fn read() -> Lexicon {
     opposites_and_likes(&mut lexicon);
     phrases(&mut lexicon);
     spelling(&mut lexicon);
+    tell(&mut lexicon);
     lexicon
 }
 
@@ -287,7 +291,7 @@ fn opposites_and_likes(lexicon: &mut Lexicon) {
 fn phrases(lexicon: &mut Lexicon) {
     for line in lines(PHRASES) {
         let Some((phrases, instead)) = line.rsplit_once('=') else { continue };
-        let instead: Vec<Box<str>> = instead.split_whitespace().filter(|word| *word != "-").map(Into::into).collect();
+        let instead: Vec<Instead> = instead.split_whitespace().filter(|word| *word != "-").map(instead_of).collect();
         for phrase in phrases.split(',') {
             let phrase = phrase.trim();
             let (phrase, at_start) = phrase.strip_prefix('^').map_or((phrase, false), |rest| (rest, true));
@@ -295,12 +299,22 @@ fn phrases(lexicon: &mut Lexicon) {
             let stems: Vec<Id> = stems.map(|word| lexicon.phrase_id(&word)).collect();
             let Some((first, rest)) = stems.split_first() else { continue };
             let phrase = Phrase { rest: rest.to_vec(), at_start, instead: instead.clone() };
-            lexicon.phrases.entry(*first).or_default().push(phrase);
+            lexicon.openings.insert(*first);
+            lexicon.phrases.entry((*first, rest.first().copied())).or_default().push(phrase);
         }
     }
     for phrases in lexicon.phrases.values_mut() {
         phrases.sort_by_key(|phrase| std::cmp::Reverse((phrase.rest.len(), phrase.at_start)));
     }
+}
+
+/// `^how`: a clause begins with it.
+fn instead_of(written: &str) -> Instead {
+    let begins = written.strip_prefix('^');
+    let word = begins.unwrap_or(written);
+    let is_identifier = word.chars().any(char::is_alphabetic) && word.chars().any(|c| c.is_ascii_digit());
+    let first = super::super::reading::split_word(word).into_iter().next().filter(|_| !is_identifier);
+    Instead { word: first.unwrap_or_else(|| word.to_owned()).into(), begins: begins.is_some(), is_identifier }
 }
 
 /// Which stems are of known words, and how the words that hold a question together are mistyped.
@@ -336,6 +350,15 @@ fn spelling(lexicon: &mut Lexicon) {
             *traits = traits.with(known.traits.only(inherited));
         }
     }
+}
+
+/// Notes with each word what the other tables say of it.
+fn tell(lexicon: &mut Lexicon) {
+    let mut words = std::mem::take(&mut lexicon.words);
+    for (surface, known) in &mut words {
+        known.told = known.stem.map(|stem| lexicon.told(*surface, stem));
+    }
+    lexicon.words = words;
 }
 
 /// The word with each of its letters left out in turn; for ASCII words.

@@ -13,7 +13,7 @@ mod words;
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::lexicon::{Id, Lexicon, Member, Quantity, Traits};
+use super::lexicon::{Id, Lexicon, Member, Quantity, Told, Traits};
 
 pub(crate) use clauses::{Question, Tense};
 use text::Prose;
@@ -72,37 +72,38 @@ pub(crate) struct Token {
 impl Token {
     /// A word as the lexicon knows it.
     pub(crate) fn word(written: &str, words: &Words) -> Self {
-        words.looked_up(written, || Self::looked_up(written, words))
+        words.looked_up(written, |surface| Self::looked_up(written, surface, words))
     }
 
-    fn looked_up(written: &str, lexicon: &Lexicon) -> Self {
-        let mut known = lexicon.word(written).copied().unwrap_or_default();
+    fn looked_up(written: &str, surface: Id, lexicon: &Lexicon) -> Self {
+        let known = lexicon.words.get(&surface).copied().unwrap_or_default();
         let stem = known.stem.unwrap_or_else(|| lexicon.stem(written));
-        if let Some(inherited) = lexicon.stems.get(&stem) {
-            // A calculator is more than what calculates.
-            let agent = written.ends_with("or") || written.ends_with("er");
-            let inherited = if agent { inherited.without(Traits::GENERIC) } else { *inherited };
-            known.traits = known.traits.with(inherited);
-        }
+        // A calculator is more than what calculates.
+        let agent = written.ends_with("or") || written.ends_with("er");
+        let inherited = lexicon.stems.get(&stem).copied().unwrap_or_default();
+        let inherited = if agent { inherited.without(Traits::GENERIC) } else { inherited };
+        let told = known.told.unwrap_or_else(|| lexicon.told(surface, stem));
         Self {
-            id: lexicon.group(stem),
-            stem,
-            traits: known.traits,
+            id: told.group,
+            traits: known.traits.with(inherited),
             member: known.member,
             quantity: known.quantity,
-            opens: lexicon.phrases.contains_key(&stem),
             unsettled: numbers::is_unsettled(written),
-            ..Self::raw(written, Kind::Word)
+            ..Self::bare(written, stem, Kind::Word, told)
         }
     }
 
     /// A token that is only itself.
     pub(crate) fn raw(written: &str, kind: Kind) -> Self {
-        let (lexicon, id) = (Lexicon::get(), Id::of(written));
+        let id = Id::of(written);
+        Self { id, ..Self::bare(written, id, kind, Lexicon::get().told(id, id)) }
+    }
+
+    fn bare(written: &str, stem: Id, kind: Kind, told: Told) -> Self {
         Self {
             written: written.into(),
-            id,
-            stem: id,
+            id: stem,
+            stem,
             kind,
             traits: Traits::default(),
             member: None,
@@ -111,9 +112,9 @@ impl Token {
             starts: false,
             possessive: false,
             aside: false,
-            opens: lexicon.phrases.contains_key(&id),
+            opens: told.opens,
             unsettled: false,
-            tongues: if kind == Kind::Word { tongue::of_word(id, lexicon) } else { 0 },
+            tongues: told.tongues,
             script: written.chars().next().and_then(tongue::script).unwrap_or_default(),
         }
     }
@@ -138,8 +139,7 @@ impl Token {
 pub(crate) struct Reading {
     /// Its words in order, phrases replaced and framing dropped.
     pub(crate) tokens: Vec<Token>,
-    /// Places in `tokens`, ordered by id.
-    pub(crate) by_id: Vec<(Id, u32)>,
+    places: Places,
     /// Quoted literals, in lower case with single spaces.
     pub(crate) literals: Vec<Box<str>>,
     /// Code blocks, by exact content but for white space at line ends.
@@ -203,16 +203,54 @@ impl Reading {
             tongue.apply(&mut tokens, lexicon);
         }
         let clauses::Asked { question, tense } = clauses::read(&mut tokens);
-        let mut by_id: Vec<_> = (0..).zip(&tokens).map(|(place, token): (u32, &Token)| (token.id, place)).collect();
-        by_id.sort_unstable();
+        let places = Places::of(&tokens);
         let negations = tokens.iter().filter(|token| token.is(Traits::NEGATION)).count();
         let content = tokens.iter().filter(|token| token.is_content()).count();
-        Self { tokens, by_id, literals: prose.literals, code: prose.code, tongue, question, tense, negations, content }
+        Self { tokens, places, literals: prose.literals, code: prose.code, tongue, question, tense, negations, content }
     }
 
     /// The first token with this id.
     pub(crate) fn find(&self, id: Id) -> Option<&Token> {
-        let at = self.by_id.partition_point(|(other, _)| *other < id);
-        self.by_id.get(at).filter(|(other, _)| *other == id).map(|(_, place)| &self.tokens[*place as usize])
+        self.place(id).map(|place| &self.tokens[place])
+    }
+
+    /// Where the first token with this id stands.
+    pub(crate) fn place(&self, id: Id) -> Option<usize> {
+        self.places.get(id, &self.tokens).map(|place| place as usize)
+    }
+}
+
+/// Where the first token of each id stands: a table indexed by ids, which are hashes, with as many empty slots as full.
+#[derive(Debug, Clone, PartialEq)]
+struct Places(Vec<u32>);
+
+impl Places {
+    /// An empty slot.
+    const NONE: u32 = u32::MAX;
+
+    fn of(tokens: &[Token]) -> Self {
+        let mut places = Self(vec![Self::NONE; (tokens.len() * 2).next_power_of_two()]);
+        for (place, token) in (0..).zip(tokens) {
+            let slot = places.slot(token.id, tokens);
+            if places.0[slot] == Self::NONE {
+                places.0[slot] = place;
+            }
+        }
+        places
+    }
+
+    fn get(&self, id: Id, tokens: &[Token]) -> Option<u32> {
+        Some(self.0[self.slot(id, tokens)]).filter(|place| *place != Self::NONE)
+    }
+
+    /// The slot of this id, or the empty one where it would be.
+    fn slot(&self, id: Id, tokens: &[Token]) -> usize {
+        let mask = self.0.len() - 1;
+        #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
+        let mut slot = id.0 as usize & mask;
+        while self.0[slot] != Self::NONE && tokens[self.0[slot] as usize].id != id {
+            slot = (slot + 1) & mask;
+        }
+        slot
     }
 }

@@ -1,7 +1,6 @@
 //! Replaces phrases by the words they stand for, and drops the framing around a question.
 
-use super::super::lexicon::{Id, Phrase, Quantity};
-use super::tokens::split_word;
+use super::super::lexicon::{Id, Instead, Phrase, Quantity};
 use super::{Kind, Token, Words};
 
 /// The tokens with every phrase replaced, leftmost first and longest first.
@@ -26,11 +25,9 @@ pub(super) fn replace(tokens: Vec<Token>, lexicon: &Words) -> Vec<Token> {
         let capital = first.capital && phrase.rest.is_empty();
         let last = phrase.rest.len();
         let possessive = rest.as_slice()[last].possessive;
-        for (nth, word) in phrase.instead.iter().enumerate() {
-            // `^how`: a clause begins with it.
-            let begins = word.strip_prefix('^');
-            let mut token = written_out(begins.unwrap_or(word), lexicon);
-            token.starts = nth == 0 && at_start || begins.is_some();
+        for (nth, instead) in phrase.instead.iter().enumerate() {
+            let mut token = written_out(instead, lexicon);
+            token.starts = nth == 0 && at_start || instead.begins;
             token.possessive = possessive;
             token.capital = capital;
             out.push(token);
@@ -44,11 +41,11 @@ pub(super) fn replace(tokens: Vec<Token>, lexicon: &Words) -> Vec<Token> {
     out
 }
 
-fn written_out(word: &str, lexicon: &Words) -> Token {
-    if word.chars().any(char::is_alphabetic) && word.chars().any(|c| c.is_ascii_digit()) {
+fn written_out(Instead { word, is_identifier, .. }: &Instead, lexicon: &Words) -> Token {
+    if *is_identifier {
         return Token::raw(word, Kind::Identifier);
     }
-    let token = Token::word(split_word(word).first().map_or(word, |word| word), lexicon);
+    let token = Token::word(word, lexicon);
     match token.quantity {
         Some((Quantity::Number, _)) => Token { kind: Kind::Number, ..token },
         _ => token,
@@ -59,15 +56,10 @@ fn written_out(word: &str, lexicon: &Words) -> Token {
 /// stems, tokens are known by group: what counts is the stem of what is written.
 fn fitting<'a>(tokens: &[Token], at_start: bool, lexicon: &'a Words) -> Option<&'a Phrase> {
     let (first, following) = tokens.split_first().filter(|(first, _)| first.opens)?;
-    let second = following.first().filter(|token| !token.starts).map(|token| token.stem);
-    let fits = |phrase: &&Phrase| {
-        let begins = phrase.rest.first().is_none_or(|stem| Some(*stem) == second);
-        begins && (at_start || !phrase.at_start) && goes_on(&phrase.rest, following)
-    };
-    lexicon.phrases.get(&first.stem)?.iter().find(fits)
-}
-
-fn goes_on(rest: &[Id], following: &[Token]) -> bool {
     let same = |(stem, token): (&Id, &Token)| token.stem == *stem && !token.starts;
-    following.len() >= rest.len() && rest.iter().zip(following).all(same)
+    let goes_on = |rest: &[Id]| following.len() >= rest.len() && rest.iter().zip(following).all(same);
+    let fits = |phrase: &&Phrase| (at_start || !phrase.at_start) && goes_on(&phrase.rest);
+    let second = following.first().filter(|second| !second.starts).map(|second| second.stem);
+    let longer = second.and_then(|second| lexicon.phrases(first.stem, Some(second)).iter().find(fits));
+    longer.or_else(|| lexicon.phrases(first.stem, None).iter().find(fits))
 }

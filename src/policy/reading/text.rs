@@ -45,7 +45,9 @@ fn normalised(prompt: &str) -> Cow<'_, str> {
 /// lines outside of them that look like nothing a person would write.
 fn without_code(text: Cow<'_, str>) -> (Cow<'_, str>, Vec<Id>) {
     let is_plain = |line: &str| !line.trim_start().starts_with("```") && !looks_like_code(line);
-    if !text.contains('\n') && !text.contains("```") || text.lines().all(is_plain) {
+    let has = |byte: u8| text.as_bytes().contains(&byte);
+    let may_hold_code = has(b'\n') || has(b'`') && text.contains("```");
+    if !may_hold_code || text.lines().all(is_plain) {
         return (text, Vec::new());
     }
     let mut prose = String::with_capacity(text.len());
@@ -94,10 +96,15 @@ fn looks_like_code(line: &str) -> bool {
 
 /// What stands in double quotes, backticks, or single quotes that are no apostrophes.
 fn literals(text: &str) -> Vec<Box<str>> {
-    let is_quote = |byte: &u8| matches!(byte, b'"' | b'`' | b'\'');
+    const QUOTES: [u8; 3] = [b'"', b'`', b'\''];
     let mut found = Vec::new();
+    // Most have none, and that is found out without looking at each letter by itself.
+    let is_quote = |byte: &u8| u8::from(*byte == b'"') | u8::from(*byte == b'`') | u8::from(*byte == b'\'');
+    if text.as_bytes().iter().map(is_quote).fold(0, |any, quote| any | quote) == 0 {
+        return found;
+    }
     let mut at = 0;
-    while let Some(next) = text.as_bytes()[at..].iter().position(is_quote) {
+    while let Some(next) = text.as_bytes()[at..].iter().position(|byte| QUOTES.contains(byte)) {
         let quote = char::from(text.as_bytes()[at + next]);
         let (before, after) = (&text[..at + next], &text[at + next + 1..]);
         at += next + 1;

@@ -29,7 +29,7 @@ pub(super) fn read(chunk: &str, lexicon: &Words, out: &mut Vec<Token>) -> After 
     let from = out.len();
     // Most chunks are plain words.
     if chunk.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-        piece(chunk, lexicon, out);
+        word_like(&lowered(chunk), lexicon, out);
         mark(&mut out[from..], false, chunk.as_bytes()[0].is_ascii_uppercase());
         return After::Continues;
     }

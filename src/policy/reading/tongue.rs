@@ -118,13 +118,6 @@ impl Tongue {
     }
 }
 
-/// The first sixteen listed languages that have the word as a function word, a bit each.
-pub(super) fn of_word(word: Id, lexicon: &Lexicon) -> u16 {
-    let known = lexicon.tongues.get(&word).into_iter().flatten();
-    let function = known.filter(|known| known.traits.has(Traits::FUNCTION));
-    function.fold(0, |tongues, known| tongues | 1_u16.checked_shl(known.tongue.into()).unwrap_or(0))
-}
-
 fn stemmer(code: &str) -> Option<Stemmer> {
     let algorithm = match code {
         "de" => Algorithm::German,

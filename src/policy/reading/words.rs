@@ -23,7 +23,6 @@ pub(crate) type Runs = Vec<u32>;
 pub(crate) const LINE_END: u32 = u32::MAX;
 
 /// Runs of characters between spaces, and the tokens in each.
-#[derive(Default)]
 struct Chunks {
     numbers: IdMap<u32>,
     known: Vec<Chunk>,
@@ -52,21 +51,22 @@ pub(super) enum After {
 impl Words {
     /// None looked up yet.
     pub(crate) fn new() -> Self {
-        Self {
-            lexicon: Lexicon::get(),
-            seen: RefCell::default(),
-            mended: RefCell::default(),
-            chunks: RefCell::default(),
-        }
+        // As many as a few prompts of some length have, so that these seldom grow.
+        const MANY: usize = 128;
+        let numbers = IdMap::with_capacity_and_hasher(MANY, Default::default());
+        let (known, tokens) = (Vec::with_capacity(MANY), Vec::with_capacity(MANY));
+        let chunks = Chunks { numbers, known, tokens, written: String::with_capacity(MANY * 8) };
+        let seen = IdMap::with_capacity_and_hasher(MANY, Default::default());
+        Self { lexicon: Lexicon::get(), seen: seen.into(), mended: RefCell::default(), chunks: chunks.into() }
     }
 
     /// The word, looked up only once.
-    pub(super) fn looked_up(&self, written: &str, look_up: impl FnOnce() -> Token) -> Token {
+    pub(super) fn looked_up(&self, written: &str, look_up: impl FnOnce(Id) -> Token) -> Token {
         let id = Id::of(written);
         if let Some(known) = self.seen.borrow().get(&id) {
             return known.clone();
         }
-        let token = look_up();
+        let token = look_up(id);
         self.seen.borrow_mut().insert(id, token.clone());
         token
     }
@@ -162,19 +162,27 @@ fn next_chunk(line: &str) -> Option<(&str, Id, &str)> {
     let is_space = |byte: u8| byte == b' ' || matches!(byte, b'\t'..=b'\r');
     let from = bytes.iter().position(|byte| !is_space(*byte))?;
     let mut hash = Hash::default();
-    for (at, byte) in bytes.iter().enumerate().skip(from) {
-        if is_space(*byte) {
-            return Some((&line[from..at], hash.id(), &line[at..]));
+    let mut to = from;
+    while let Some(byte) = bytes.get(to).copied() {
+        // All but letters, digits and signs are rare.
+        if !byte.is_ascii_graphic() {
+            if is_space(byte) {
+                break;
+            }
+            if !byte.is_ascii() {
+                return next_in_unicode(&line[from..]);
+            }
         }
-        if !byte.is_ascii() {
-            let rest = line[from..].trim_start();
-            let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-            let (chunk, after) = rest.split_at(end);
-            return (!chunk.is_empty()).then(|| (chunk, Id::of(chunk), after));
-        }
-        hash = hash.with(*byte);
+        hash = hash.with(byte);
+        to += 1;
     }
-    Some((&line[from..], hash.id(), ""))
+    Some((&line[from..to], hash.id(), &line[to..]))
+}
+
+fn next_in_unicode(line: &str) -> Option<(&str, Id, &str)> {
+    let line = line.trim_start();
+    let (chunk, after) = line.split_at(line.find(char::is_whitespace).unwrap_or(line.len()));
+    (!chunk.is_empty()).then(|| (chunk, Id::of(chunk), after))
 }
 
 impl Deref for Words {
