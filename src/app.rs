@@ -121,6 +121,7 @@ pub async fn start_at(config: Config, file: Option<PathBuf>, clock: Arc<dyn Cloc
         upstreams,
         vault: Arc::new(Vault { secret: secret.clone(), ledger: store.clone() }),
         tenants: Tenants::new(secret, config.cache.share),
+        readings: Arc::default(),
         telemetry,
         prices: Prices::new(&config.price),
         clock,

@@ -15,6 +15,7 @@ use super::embedding::Embeddings;
 use super::epochs::{Epochs, Standing};
 use super::flight::{Flights, Limits};
 use super::flush::Flushes;
+use super::lately::Lately;
 use super::note::Note;
 use super::popularity::{popularity, remembered};
 use super::present::Present;
@@ -27,8 +28,12 @@ use super::warm::Warmth;
 use super::wrongs::Wrongs;
 use crate::domain::{Clock, Model, Secret, Version};
 use crate::index::VectorIndex;
+use crate::policy::timeliness::Timeliness;
 use crate::store::{EntryStore, Ledger, StoreError};
 use crate::upstream::{VersionSink, VersionSource};
+
+/// What is remembered of how time-bound questions are.
+const TOLD_BYTES: usize = 2 << 20;
 
 /// What the engine is built from.
 #[derive(Debug)]
@@ -58,6 +63,8 @@ pub struct Engine {
     pub(super) present: Present,
     pub(super) shelf: Shelf,
     pub(super) embeddings: Embeddings,
+    /// How time-bound the questions asked lately are.
+    pub(super) told: Lately<Arc<str>, Timeliness>,
     pub(super) epochs: Epochs,
     pub(super) canaries: Canaries,
     pub(super) flights: Arc<Flights>,
@@ -95,6 +102,7 @@ impl Engine {
             secret,
             present: Present::open(clock, ledger).await,
             embeddings: Embeddings::default(),
+            told: Lately::new(TOLD_BYTES),
             flights: Arc::default(),
             tasks,
             stop,

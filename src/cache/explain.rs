@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::conversation;
 use super::engine::{Engine, Versioned};
-use super::lookup::{Admitted, Asking, admitted};
+use super::lookup::{Admitted, Asking};
 use super::search::Reading;
 use super::settings::WhenUnsure;
 use crate::domain::{Cause, Directives, Entry, EntryId, Lifetimes, Match, Outcome, Query, Reason, Target, Version};
 use crate::policy::context::{Context, History};
-use crate::policy::freshness::{lifetime, time_bound};
+use crate::policy::freshness::lifetime;
 use crate::policy::judge::Finding;
 use crate::policy::risk::Level;
 use crate::policy::timeliness;
@@ -66,7 +66,7 @@ impl Engine {
     pub async fn explain(self: &Arc<Self>, query: Query, directives: &Directives, lifetimes: Lifetimes) -> Explanation {
         let settings = self.settings.load_full();
         let rules = &settings.freshness;
-        let class = time_bound(&query.asked, rules);
+        let class = self.timeliness(&query.asked, rules);
         let text = query.asked.prompt.as_ref().filter(|_| rules.by_question.is_some());
         let mut told = Explanation {
             outcome: Outcome::Miss,
@@ -84,7 +84,7 @@ impl Engine {
             candidates: Vec::new(),
             level: None,
         };
-        let admitted = match admitted(&query, directives, &settings) {
+        let admitted = match self.admitted(&query, directives, &settings) {
             Ok(admitted) => admitted,
             Err(cause) => {
                 (told.read, told.write, told.semantic) = (Err(cause), Err(cause), Err(cause));

@@ -11,18 +11,18 @@ use super::settings::{Settings, WhenUnsure};
 use super::ticket::{Embedding, Ticket};
 use super::{Hit, Lookup};
 use crate::domain::{
-    Cause, Digest, Directives, EntryId, FieldHasher, Key, Lifetimes, Match, Outcome, Query, Reason, Target, Timestamp,
-    Version,
+    Asked, Cause, Digest, Directives, EntryId, FieldHasher, Key, Lifetimes, Match, Outcome, Prompt, Query, Reason,
+    Target, Timestamp, Version,
 };
 use crate::policy::admit::{Admission, admit};
-use crate::policy::freshness::{is_passing, time_bound};
-use crate::policy::timeliness::Timeliness;
+use crate::policy::freshness::{self, is_passing};
+use crate::policy::timeliness::{Timeliness, timeliness};
 
 impl Engine {
     /// Looks a request up. `lifetimes` is what its route says about them.
     pub async fn lookup(self: &Arc<Self>, query: Query, directives: &Directives, lifetimes: Lifetimes) -> Lookup {
         let settings = self.settings.load_full();
-        let admitted = match admitted(&query, directives, &settings) {
+        let admitted = match self.admitted(&query, directives, &settings) {
             Ok(admitted) => admitted,
             Err(cause) if directives.only_if_cached => return Lookup::NotCached(Some(cause.into())),
             Err(cause) => return Lookup::Bypass(cause.into()),
@@ -37,6 +37,40 @@ impl Engine {
             Ok(()) => asking.read(semantic).await,
         }
     }
+
+    /// How a request may use the cache, by what it is and by what it asks.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub(super) fn admitted(
+        &self,
+        query: &Query,
+        directives: &Directives,
+        settings: &Settings,
+    ) -> Result<Admitted, Cause> {
+        match admit(&query.asked, directives, settings.mode, &settings.admit) {
+            Admission::Bypass(cause) => Err(cause),
+            Admission::Use { read, write, semantic } => {
+                let timeliness = self.timeliness(&query.asked, &settings.freshness);
+                if is_passing(directives, timeliness, &settings.freshness) {
+                    return Err(Cause::Live);
+                }
+                Ok(Admitted { read, write, semantic, timeliness })
+            }
+        }
+    }
+
+    /// How time-bound what is asked is, where the operator wants that looked at; told once for a question that is asked
+    /// again within a while.
+    pub(super) fn timeliness(&self, asked: &Asked, settings: &freshness::Settings) -> Timeliness {
+        let Some(Prompt(text)) = freshness::question(asked, settings) else { return Timeliness::None };
+        self.told.get(text).unwrap_or_else(|| {
+            const FIXED: usize = 64;
+            let told = timeliness(text);
+            self.told.put(text.clone(), told, FIXED + text.len());
+            told
+        })
+    }
 }
 
 /// A request that may use the cache, and how.
@@ -46,23 +80,6 @@ pub(super) struct Admitted {
     pub write: Result<(), Cause>,
     pub semantic: Result<(), Cause>,
     pub timeliness: Timeliness,
-}
-
-/// How a request may use the cache, by what it is and by what it asks.
-///
-/// # Errors
-/// Why it may not.
-pub(super) fn admitted(query: &Query, directives: &Directives, settings: &Settings) -> Result<Admitted, Cause> {
-    match admit(&query.asked, directives, settings.mode, &settings.admit) {
-        Admission::Bypass(cause) => Err(cause),
-        Admission::Use { read, write, semantic } => {
-            let timeliness = time_bound(&query.asked, &settings.freshness);
-            if is_passing(directives, timeliness, &settings.freshness) {
-                return Err(Cause::Live);
-            }
-            Ok(Admitted { read, write, semantic, timeliness })
-        }
-    }
 }
 
 /// One request being looked up.

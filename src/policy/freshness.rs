@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::timeliness::{Timeliness, timeliness};
-use crate::domain::{Asked, Cause, Directives, Lasting, MaxStale, Timestamp};
+use super::timeliness::Timeliness;
+use crate::domain::{Asked, Cause, Directives, Lasting, MaxStale, Prompt, Timestamp};
 
 /// How long answers live.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,11 +133,11 @@ fn refused(created: Timestamp, expires: Timestamp, directives: &Directives, now:
     .find_map(|(holds, cause)| holds.then_some(cause))
 }
 
-/// How time-bound what is asked is, where the operator wants that looked at.
+/// The question whose timeliness counts: the prompt, where the operator wants that looked at.
 #[must_use]
-pub fn time_bound(asked: &Asked, settings: &Settings) -> Timeliness {
+pub fn question<'a>(asked: &'a Asked, settings: &Settings) -> Option<&'a Prompt> {
     let looked_at = settings.by_question.is_some() && !asked.surface.is_embedding();
-    asked.prompt.as_ref().filter(|_| looked_at).map_or(Timeliness::None, |prompt| timeliness(&prompt.0))
+    asked.prompt.as_ref().filter(|_| looked_at)
 }
 
 /// The lifetime of a new answer: the header's (clamped), else the route's, else the configured one; these two no

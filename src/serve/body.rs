@@ -27,9 +27,16 @@ pub(super) struct Taken {
     pub(super) rest: Option<Upload>,
     /// The body to read: without its content coding. As it came where that cannot be undone.
     pub(super) text: Bytes,
-    /// Why it is not read: it is too large, as it is or decoded.
-    pub(super) unread: Option<Cause>,
-    /// The model name in it, if one can be found.
+    /// What is known of it where it is not read.
+    pub(super) unread: Option<Unread>,
+}
+
+/// A body that is not read.
+#[derive(Debug)]
+pub(super) struct Unread {
+    /// Why: it is too large, as it is or decoded.
+    pub(super) cause: Cause,
+    /// The model name in its beginning, if one can be found.
     pub(super) model: Option<String>,
 }
 
@@ -50,12 +57,12 @@ pub(super) async fn take(settings: &Settings, headers: &HeaderMap, body: Body) -
     let codings = codings(headers);
     let decoded = if rest.is_some() { Err(Undecodable::TooLarge) } else { decode(&codings, &body, most) };
     Ok(match decoded {
-        Ok(text) => Taken { model: wire::model_of(&text), body, rest, text, unread: None },
+        Ok(text) => Taken { body, rest, text, unread: None },
         Err(Undecodable::TooLarge) => {
             let model = wire::model_in_head(&decode_start(&codings, &body, most));
-            Taken { text: body.clone(), body, rest, unread: Some(Cause::TooLarge), model }
+            Taken { text: body.clone(), body, rest, unread: Some(Unread { cause: Cause::TooLarge, model }) }
         }
-        Err(_) => Taken { model: wire::model_of(&body), text: body.clone(), body, rest, unread: None },
+        Err(_) => Taken { text: body.clone(), body, rest, unread: None },
     })
 }
 

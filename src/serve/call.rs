@@ -7,8 +7,9 @@ use bytes::Bytes;
 use http::header::CONTENT_ENCODING;
 use http::request::Parts as RequestHead;
 
-use super::body::{Taken, take};
+use super::body::{Taken, Unread, take};
 use super::directives::{Malformed, directives, reported};
+use super::reading::Reading;
 use super::{Parts, headers};
 use crate::domain::{Asked, Cause, Directives, EntryId, Query, Surface, TenantId};
 use crate::upstream::{Outgoing, Plan, Upload};
@@ -29,6 +30,8 @@ pub(super) struct Call {
     pub(super) text: Bytes,
     /// Why the body is not read.
     pub(super) unread: Option<Cause>,
+    /// The request in it, where it is read and understood.
+    pub(super) asked: Option<Arc<Asked>>,
     /// The model name in the body, if one can be found.
     pub(super) model: Option<Arc<str>>,
     /// Who may answer.
@@ -52,8 +55,11 @@ impl Call {
         if let Some(entry) = reported(&head.headers, &parts.settings.controls)? {
             Box::pin(report(parts, &tenant, entry)).await;
         }
-        let Taken { body, rest, text, unread, model } = take(&parts.settings, &head.headers, body).await?;
-        let model: Option<Arc<str>> = model.map(Arc::from);
+        let Taken { body, rest, text, unread } = take(&parts.settings, &head.headers, body).await?;
+        let (unread, Reading { model, asked }) = match unread {
+            Some(Unread { cause, model }) => (Some(cause), Reading { model: model.map(Arc::from), asked: None }),
+            None => (None, parts.readings.read(surface, &text)),
+        };
         let plan = if unread.is_some() && model.is_none() {
             // A guess could send the request where its model's route never would.
             let unseen = parts.upstreams.plan_unseen(surface.path()).filter(|_| !directives.local_only);
@@ -61,7 +67,7 @@ impl Call {
         } else {
             parts.upstreams.plan(surface.path(), model.as_deref(), directives.local_only)?
         };
-        Ok(Self { surface, head, directives, tenant, body, rest, text, unread, model, plan })
+        Ok(Self { surface, head, directives, tenant, body, rest, text, unread, asked, model, plan })
     }
 
     /// What the engine looks up.

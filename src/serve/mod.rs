@@ -18,6 +18,7 @@ mod lists;
 mod pace;
 mod pass;
 mod proxy;
+mod reading;
 mod replay;
 mod reply;
 mod settings;
@@ -45,6 +46,7 @@ use crate::upstream::Upstreams;
 pub use admin::{Reload, Reloaded, Vault};
 pub use health::{PartState, Probe, Readiness};
 pub use listen::{Limits, Listener};
+pub use reading::Readings;
 pub use settings::{AdminSettings, Controls, LargerBodies, ReplaySettings, Settings};
 
 /// Everything that answering requests takes. Made by `app`.
@@ -58,6 +60,8 @@ pub struct Parts {
     pub vault: Arc<dyn Vault>,
     /// Credentials to tenants.
     pub tenants: Tenants,
+    /// The request bodies read lately.
+    pub readings: Arc<Readings>,
     /// The counters.
     pub telemetry: Arc<Telemetry>,
     /// What tokens cost.

@@ -11,7 +11,7 @@ use super::call::path_and_query;
 use super::directives::directives;
 use super::{Parts, ReplaySettings, error, headers, pace};
 use crate::upstream::{Incoming, Outgoing};
-use crate::wire::Refusal;
+use crate::wire::{self, Refusal};
 
 /// Passes one request on.
 pub(super) async fn pass(parts: Arc<Parts>, request: Request) -> Response {
@@ -25,7 +25,8 @@ pub(super) async fn pass(parts: Arc<Parts>, request: Request) -> Response {
 async fn send(parts: &Parts, request: Request) -> Result<Incoming, Refusal> {
     let (head, body) = request.into_parts();
     let local_only = directives(&head.headers, &parts.settings.controls)?.local_only;
-    let Taken { body, rest, model, .. } = take(&parts.settings, &head.headers, body).await?;
+    let Taken { body, rest, text, unread } = take(&parts.settings, &head.headers, body).await?;
+    let model = unread.map_or_else(|| wire::model_of(&text), |unread| unread.model);
     let model = model.or_else(|| model_in_path(&head.method, head.uri.path()).map(str::to_owned));
     let plan = parts.upstreams.plan(head.uri.path(), model.as_deref(), local_only)?;
     let outgoing = Outgoing {

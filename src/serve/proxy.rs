@@ -16,7 +16,7 @@ use super::{Parts, embeddings, error, pass, shadow};
 use crate::cache::{Hit, Lookup, Ticket};
 use crate::domain::{Asked, Cause, Outcome, Reason, Surface};
 use crate::telemetry::Exchange;
-use crate::wire::{self, Refusal};
+use crate::wire::Refusal;
 
 /// How often a request looks up anew after the one it followed came to nothing, before it goes on its own.
 const LOOKUPS: usize = 2;
@@ -60,17 +60,17 @@ async fn tell(parts: &Arc<Parts>, call: &Call) -> Result<Reply, Refused> {
     if call.surface.is_embedding() {
         return Box::pin(embeddings::tell(parts, call)).await;
     }
-    let Some(asked) = wire::read(call.surface, &call.text).map(Arc::new) else {
+    let Some(asked) = &call.asked else {
         return Box::pin(forward(parts, call, Outcome::Bypass, Some(Cause::Unreadable.into()))).await;
     };
     for _ in 0..LOOKUPS {
-        let query = call.query(parts, &asked);
+        let query = call.query(parts, asked);
         match parts.engine.lookup(query, &call.directives, call.plan.lifetimes).await {
-            Lookup::Hit(hit) => match serve(parts, call, *hit, &asked) {
+            Lookup::Hit(hit) => match serve(parts, call, *hit, asked) {
                 Some(reply) => return Ok(reply),
                 None => return Box::pin(forward(parts, call, Outcome::Miss, Some(Cause::StoreFault.into()))).await,
             },
-            Lookup::Miss(ticket) => return Box::pin(lead(parts, call, *ticket, &asked)).await,
+            Lookup::Miss(ticket) => return Box::pin(lead(parts, call, *ticket, asked)).await,
             Lookup::Join(follower) => {
                 if let Some(reply) = Box::pin(follow(parts, call, follower, asked.shape)).await {
                     return Ok(reply);
