@@ -1,8 +1,10 @@
 //! Finds the credential that a request carries, wherever its protocol puts it.
 
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 
 use crate::domain::Credential;
+
+const KEYS: [HeaderName; 2] = [HeaderName::from_static("x-api-key"), HeaderName::from_static("api-key")];
 
 /// The credential of a request: the token of `Authorization: Bearer` (OpenAI, Ollama; RFC 6750), `x-api-key`
 /// (Anthropic) or `api-key` (Azure), in that order. Another `Authorization` scheme counts with its whole value. An
@@ -10,7 +12,7 @@ use crate::domain::Credential;
 #[must_use]
 pub fn presented(headers: &HeaderMap) -> Option<Credential> {
     let authorization = headers.get(AUTHORIZATION).map(|value| bearer_token(value.as_bytes()));
-    let keys = ["x-api-key", "api-key"].iter().map(|name| headers.get(*name).map(|value| value.as_bytes()));
+    let keys = KEYS.into_iter().map(|name| headers.get(name).map(|value| value.as_bytes()));
     std::iter::once(authorization)
         .chain(keys)
         .flatten()

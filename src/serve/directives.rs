@@ -41,6 +41,9 @@ pub(super) struct Malformed {
 /// When a header of dejavu's own is malformed, or is there twice and not a list.
 pub(super) fn directives(headers: &HeaderMap, allowed: &Controls) -> Result<Directives, Malformed> {
     let mut directives = Directives::default();
+    if !headers.keys().any(is_control) {
+        return Ok(directives);
+    }
     if allowed.cache_control {
         cache_control(headers, &mut directives);
     }
@@ -78,6 +81,11 @@ pub(super) fn reported(headers: &HeaderMap, allowed: &Controls) -> Result<Option
     let entry = value.split_once(';').filter(|(verdict, _)| verdict.trim().eq_ignore_ascii_case("wrong"));
     let entry = entry.and_then(|(_, entry)| entry.trim().strip_prefix("entry=")?.trim_matches('"').parse().ok());
     entry.map(Some).ok_or_else(|| malformed(&FEEDBACK, "write: wrong; entry=ID, with the id of X-Cache-Entry"))
+}
+
+/// Whether a header may ask anything of dejavu; most requests have none such.
+fn is_control(name: &HeaderName) -> bool {
+    *name == CACHE_CONTROL || OWN_HEADERS.contains(name)
 }
 
 const MODES: &str = "one of off, exact, semantic, read-only, write-only";

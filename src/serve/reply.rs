@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use http::header::AGE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
@@ -116,18 +116,16 @@ impl Verdict {
     /// Writes the headers that say all this. `Cache-Status` is appended to what caches nearer to the model said;
     /// everything else is dejavu's alone.
     pub(super) fn write(&self, headers: &mut HeaderMap, show_similarity: bool) {
-        // The most that follow: the map grows once.
-        headers.reserve(9);
-        headers.append(CACHE_STATUS, text(self.cache_status()));
+        headers.append(CACHE_STATUS, text(&self.cache_status()));
         headers.insert(STATUS, HeaderValue::from_static(self.outcome.as_str()));
         if let Some(how) = self.how {
             headers.insert(MATCH, HeaderValue::from_static(how.as_str()));
             if let (Match::Semantic(similarity), true) = (how, show_similarity) {
-                headers.insert(SIMILARITY, text(format!("{similarity:.4}")));
+                headers.insert(SIMILARITY, text(&format!("{similarity:.4}")));
             }
         }
         if let Some(entry) = self.entry {
-            headers.insert(ENTRY, text(entry.to_string()));
+            headers.insert(ENTRY, text(&entry.to_string()));
         }
         if let Some(reason) = self.reason {
             headers.insert(REASON, HeaderValue::from_static(reason.as_str()));
@@ -137,7 +135,7 @@ impl Verdict {
         }
         for (name, value) in [(UPSTREAM, &self.upstream), (UPSTREAM_MODEL, &self.model)] {
             if let Some(value) = value {
-                headers.insert(name, text(value.to_string()));
+                headers.insert(name, text(value));
             }
         }
     }
@@ -188,8 +186,8 @@ fn ttl(expires: Timestamp, now: Timestamp) -> i64 {
 }
 
 /// Model names come from configuration and from upstreams; what no header may hold is left out.
-fn text(value: String) -> HeaderValue {
-    HeaderValue::from_maybe_shared(Bytes::from(value)).unwrap_or_else(|_| HeaderValue::from_static(""))
+fn text(value: &str) -> HeaderValue {
+    HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 #[cfg(test)]
