@@ -90,12 +90,30 @@ impl Matrix {
         Some(Removal { row, last })
     }
 
-    /// Scores every row that may be among the nearest.
-    pub(super) fn scan(&self, query: &[f32], nearest: &mut Nearest) {
-        self.sketches.scan(&Probe::new(query), nearest.bar(), |row| {
-            self.score(query, [row], nearest);
-            nearest.bar()
-        });
+    /// The `count` nearest of all rows. Many rows are scanned in `parts`, each by a thread of its own.
+    pub(super) fn scan(&self, query: &[f32], count: usize, parts: usize) -> Nearest {
+        let probe = Probe::new(query);
+        let each = self.len().div_ceil(parts.max(1)).max(1);
+        let part = |first: usize| {
+            let mut nearest = Nearest::new(count);
+            self.sketches.scan(&probe, first..self.len().min(first + each), nearest.bar(), |row| {
+                self.score(query, [row], &mut nearest);
+                nearest.bar()
+            });
+            nearest
+        };
+        let part = &part;
+        std::thread::scope(|threads| {
+            // A thread that cannot be had, or is lost, leaves its part to this one.
+            let spawn = |first| std::thread::Builder::new().spawn_scoped(threads, move || part(first)).ok();
+            let others: Vec<_> = (each..self.len()).step_by(each).map(|first| (first, spawn(first))).collect();
+            let mut nearest = part(0);
+            for (first, other) in others {
+                let found = other.and_then(|thread| thread.join().ok()).unwrap_or_else(|| part(first));
+                found.into_vec().into_iter().for_each(|neighbour| nearest.offer(neighbour));
+            }
+            nearest
+        })
     }
 
     /// Scores some rows.
@@ -139,6 +157,22 @@ mod tests {
         assert_eq!(matrix.take(id(1)), None);
         assert_eq!(matrix.take(id(2)), Some(Removal { row: 2, last: 2 }));
         assert_eq!(matrix.len(), 2);
+    }
+
+    #[test]
+    fn any_number_of_parts_finds_the_same() {
+        let mut matrix = Matrix::new(3);
+        for n in 0..100 {
+            let angle = f32::from(n) * 0.7;
+            matrix.push(id(n), &[angle.sin(), angle.cos(), 0.0]);
+        }
+        let query = [0.6, 0.8, 0.0];
+        let whole = matrix.scan(&query, 8, 1).into_vec();
+        assert_eq!(whole.len(), 8);
+        for parts in [0, 2, 3, 7, 100, 1000] {
+            assert_eq!(matrix.scan(&query, 8, parts).into_vec(), whole, "{parts} parts");
+        }
+        assert!(Matrix::new(3).scan(&query, 8, 4).into_vec().is_empty());
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! The matrix is the truth. A graph only proposes rows, which are then scored from the matrix, so what left the matrix
 //! is found by no search, and what entered it is found by the next.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use parking_lot::RwLock;
 
@@ -18,6 +18,12 @@ use crate::domain::{EntryId, Vector};
 
 /// Searches for more neighbours than this scan: a graph is made for the nearest few.
 const FEW: usize = 64;
+
+/// Rows from which a thread of its own pays: scanning as many takes ten times as long as starting one.
+const PART: usize = 16_384;
+
+/// How many threads scan at most.
+static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from).min(4));
 
 /// The vector has not the dimension of its partition's others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,11 +107,10 @@ impl Partition {
 }
 
 impl State {
-    /// Scores every row.
+    /// The nearest of all rows.
     pub(super) fn scan(&self, query: &[f32], count: usize) -> Vec<Neighbour> {
-        let mut nearest = Nearest::new(count);
-        self.matrix.scan(query, &mut nearest);
-        nearest.into_vec()
+        let parts = CORES.min(self.matrix.len() / PART);
+        self.matrix.scan(query, count, parts).into_vec()
     }
 
     /// Scores the rows that a graph proposes, and those it does not lead to.

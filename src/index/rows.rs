@@ -1,5 +1,7 @@
 //! Rows of one width in one piece of memory, numbered densely.
 
+use std::ops::Range;
+
 /// A row's number. Numbers are dense: taking a row out gives its number to the last one.
 pub(super) type Row = u32;
 
@@ -27,9 +29,9 @@ impl<T: Copy> Rows<T> {
         &self.items[start..start + self.width]
     }
 
-    /// The items of all rows in order, `count` rows at a time.
-    pub(super) fn blocks(&self, count: usize) -> std::slice::Chunks<'_, T> {
-        self.items.chunks(count * self.width)
+    /// The items of the rows numbered so, in order, `count` rows at a time.
+    pub(super) fn blocks(&self, rows: Range<usize>, count: usize) -> std::slice::Chunks<'_, T> {
+        self.items[rows.start * self.width..rows.end * self.width].chunks(count * self.width)
     }
 
     /// Appends a row of the right width.

@@ -10,6 +10,8 @@
 //! and q'x' is arithmetic on small whole numbers. A vector whose bound does not reach the worst of the best found so
 //! far is none of the best. All others are scored exactly, so the result is the one of an exact scan.
 
+use std::ops::Range;
+
 use super::rows::{Row, Rows};
 
 /// Codes of a stored component lie in -127..=127.
@@ -67,12 +69,13 @@ impl Sketches {
         }
     }
 
-    /// Names every row whose bound reaches `bar`, in order; what that finds may raise the bar.
-    pub(super) fn scan(&self, probe: &Probe, mut bar: f32, mut reached: impl FnMut(Row) -> f32) {
+    /// Names every one of `rows` whose bound reaches `bar`, in order; what that finds may raise the bar.
+    pub(super) fn scan(&self, probe: &Probe, rows: Range<usize>, mut bar: f32, mut reached: impl FnMut(Row) -> f32) {
         const BLOCK: usize = 256;
         let mut sums = [0; BLOCK];
-        let mut row = 0;
-        for (codes, marks) in self.codes.blocks(BLOCK).zip(self.marks.chunks(BLOCK)) {
+        let mut row = Row::try_from(rows.start).expect("rows are counted in u32");
+        let marks = self.marks[rows.clone()].chunks(BLOCK);
+        for (codes, marks) in self.codes.blocks(rows, BLOCK).zip(marks) {
             products(codes, &probe.codes, &mut sums);
             for (sum, mark) in sums.iter().zip(marks) {
                 if probe.bound(*sum, *mark) >= bar {
@@ -160,7 +163,8 @@ mod tests {
     fn bounds(sketches: &Sketches, query: &[f32]) -> Vec<f32> {
         let probe = Probe::new(query);
         let mut sums = vec![0; sketches.marks.len()];
-        products(&sketches.codes.blocks(sums.len()).collect::<Vec<_>>().concat(), &probe.codes, &mut sums);
+        let count = sums.len();
+        products(&sketches.codes.blocks(0..count, count).collect::<Vec<_>>().concat(), &probe.codes, &mut sums);
         sums.iter().zip(&sketches.marks).map(|(sum, mark)| probe.bound(*sum, *mark)).collect()
     }
 
@@ -196,7 +200,7 @@ mod tests {
         sketches.swap_remove(0);
         assert_eq!(bounds(&sketches, &[0.6, 0.8])[0], third);
         let mut reached = Vec::new();
-        sketches.scan(&Probe::new(&[0.6, 0.8]), third, |row| {
+        sketches.scan(&Probe::new(&[0.6, 0.8]), 0..2, third, |row| {
             reached.push(row);
             third
         });
@@ -207,12 +211,14 @@ mod tests {
     fn every_row_of_several_blocks_is_named_once() {
         let mut sketches = Sketches::new(2);
         (0..600).for_each(|_| sketches.push(&[0.6, 0.8]));
-        let mut reached = Vec::new();
-        sketches.scan(&Probe::new(&[0.6, 0.8]), f32::NEG_INFINITY, |row| {
-            reached.push(row);
-            f32::NEG_INFINITY
-        });
-        assert_eq!(reached, (0..600).collect::<Vec<_>>());
+        for rows in [0..600, 0..256, 100..500, 599..600, 7..7] {
+            let mut reached = Vec::new();
+            sketches.scan(&Probe::new(&[0.6, 0.8]), rows.clone(), f32::NEG_INFINITY, |row| {
+                reached.push(row as usize);
+                f32::NEG_INFINITY
+            });
+            assert_eq!(reached, rows.collect::<Vec<_>>());
+        }
     }
 
     #[test]
