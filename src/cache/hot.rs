@@ -1,12 +1,13 @@
 //! The entries asked for most, in memory. Never the truth: moka may refuse a newcomer or drop anything at any time.
 //! The only file that knows moka.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use moka::sync::Cache;
 
 use super::facts::Facts;
 use crate::domain::{Entry, EntryId, Size};
+use crate::wire::Mould;
 
 /// An entry with the facts that tell whether it still stands.
 #[derive(Debug, Clone)]
@@ -15,6 +16,14 @@ pub(super) struct Kept {
     pub entry: Arc<Entry>,
     /// What the catalog says of it.
     pub facts: Arc<Facts>,
+    /// What its replays have in common, once there was one.
+    pub mould: Arc<OnceLock<Mould>>,
+}
+
+impl Kept {
+    pub(super) fn new(entry: Arc<Entry>, facts: Arc<Facts>) -> Self {
+        Self { entry, facts, mould: Arc::default() }
+    }
 }
 
 /// The hot tier.

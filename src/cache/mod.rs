@@ -53,10 +53,11 @@ pub use shadow::{Checking, Compared, Spending};
 pub use ticket::Ticket;
 pub use wrongs::Reported;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::domain::{Entry, Match, Outcome, Reason};
+use crate::wire::Mould;
 
 /// What the cache says about a request.
 #[derive(Debug)]
@@ -78,6 +79,7 @@ pub enum Lookup {
 pub struct Hit {
     /// The answer and all that is known about it.
     pub entry: Arc<Entry>,
+    mould: Arc<OnceLock<Mould>>,
     /// By equality or by meaning.
     pub how: Match,
     /// [`Outcome::Hit`], [`Outcome::Stale`] or [`Outcome::Collapsed`].
@@ -92,6 +94,14 @@ pub struct Hit {
     pub refresh: Option<Box<Ticket>>,
     /// The duty to check it in the background, where it was picked for that.
     pub check: Option<Box<Checking>>,
+}
+
+impl Hit {
+    /// What the replays of its answer have in common: found once, for as long as the entry stays in memory.
+    #[must_use]
+    pub fn mould(&self) -> &Mould {
+        self.mould.get_or_init(|| Mould::of(&self.entry.recording))
+    }
 }
 
 #[cfg(test)]

@@ -167,10 +167,11 @@ impl Asking<'_> {
             return Reading::Unfit(Cause::Expired, None);
         }
         let hit = |outcome, reason, remaining| {
-            let entry = entry.clone();
+            let (entry, mould) = (entry.clone(), kept.mould.clone());
             Box::new(Hit {
                 age: now.since(entry.created),
                 entry,
+                mould,
                 how,
                 outcome,
                 reason,

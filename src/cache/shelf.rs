@@ -71,7 +71,7 @@ impl Shelf {
             let Some(entry) = self.store.get(id).await? else { return Ok(None) };
             match self.catalog.adopt(&entry, removals, self.age()) {
                 Adopted::Stands(facts) => {
-                    let kept = Kept { entry: Arc::new(entry), facts };
+                    let kept = Kept::new(Arc::new(entry), facts);
                     self.hot.insert(kept.clone());
                     return Ok(Some(kept));
                 }
@@ -150,7 +150,7 @@ impl Changing<'_> {
             shelf.take_from_index(&old);
         }
         shelf.add_to_index(&entry);
-        shelf.hot.insert(Kept { entry, facts: facts.clone() });
+        shelf.hot.insert(Kept::new(entry, facts.clone()));
         Ok(facts)
     }
 

@@ -9,10 +9,9 @@ use http::StatusCode;
 
 use super::call::Call;
 use super::follow::follow;
-use super::replay::replay;
 use super::reply::{Reply, Verdict};
 use super::tee::{self, Led};
-use super::{Parts, embeddings, error, pass, shadow};
+use super::{Parts, embeddings, error, pass, replay, shadow};
 use crate::cache::{Hit, Lookup, Ticket};
 use crate::domain::{Asked, Cause, Outcome, Reason, Surface};
 use crate::telemetry::Exchange;
@@ -88,7 +87,7 @@ async fn tell(parts: &Arc<Parts>, call: &Call) -> Result<Reply, Refused> {
 /// Replays a hit, and refreshes it in the background where the engine says so; `None` when it is damaged.
 fn serve(parts: &Arc<Parts>, call: &Call, hit: Hit, asked: &Arc<Asked>) -> Option<Reply> {
     let verdict = Verdict::hit(&hit, parts.clock.now());
-    let response = replay(parts, &hit.entry.recording, asked.shape)?;
+    let response = replay::hit(parts, &hit, asked.shape)?;
     if let Some(ticket) = hit.refresh {
         // Nobody waits for what comes of it.
         drop(tee::lead(parts, call, *ticket, asked));
@@ -122,7 +121,7 @@ fn stand_in(parts: &Parts, stale: &Hit, asked: &Asked) -> Option<Reply> {
         reason: Some(Cause::UpstreamError.into()),
         ..Verdict::hit(stale, parts.clock.now())
     };
-    Some(Reply { response: replay(parts, &stale.entry.recording, asked.shape)?, verdict })
+    Some(Reply { response: replay::hit(parts, stale, asked.shape)?, verdict })
 }
 
 /// Matching by equality only is what somebody configured: a miss then is a plain miss.

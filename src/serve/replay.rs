@@ -11,21 +11,41 @@ use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 
 use super::{Parts, ReplaySettings};
+use crate::cache::Hit;
 use crate::domain::{Recording, Shape};
 use crate::wire::{self, Fresh, Piece};
 
-/// The response that replays a recording; `None` for one that is damaged, which is then no answer.
+/// The response that replays a hit; `None` for one that is damaged, which is then no answer.
+pub(super) fn hit(parts: &Parts, hit: &Hit, shape: Shape) -> Option<Response> {
+    let recording = &hit.entry.recording;
+    if shape.stream {
+        return replay(parts, recording, shape);
+    }
+    Some(response(Body::from(hit.mould().cast(fresh(parts))), recording, shape))
+}
+
+/// The response that replays a recording; `None` for one that is damaged.
 pub(super) fn replay(parts: &Parts, recording: &Recording, shape: Shape) -> Option<Response> {
-    let fresh = Fresh { now: parts.clock.now(), nonce: fastrand::u128(..) };
-    let pieces = wire::replay(recording, shape, fresh);
+    let pieces = wire::replay(recording, shape, fresh(parts));
     if pieces.is_empty() {
         tracing::warn!(surface = recording.surface.as_str(), "a kept answer is damaged; the request is forwarded");
         return None;
     }
-    let mut response = Response::new(body(pieces, shape, parts.replay));
+    Some(response(body(pieces, shape, parts.replay), recording, shape))
+}
+
+fn fresh(parts: &Parts) -> Fresh {
+    Fresh { now: parts.clock.now(), nonce: fastrand::u128(..) }
+}
+
+fn response(body: Body, recording: &Recording, shape: Shape) -> Response {
+    let mut response = Response::new(body);
     let kind = wire::content_type(recording.surface, shape.stream);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    Some(response)
+    let headers = response.headers_mut();
+    // The most that a hit says: the map grows once.
+    headers.reserve(11);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
 }
 
 fn body(mut pieces: Vec<Piece>, shape: Shape, settings: ReplaySettings) -> Body {

@@ -1,9 +1,10 @@
 //! What every surface's adapter does, and the one table that names them all.
 
-use bytes::Bytes;
-use serde_json::{Map, Value};
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
+use super::mould::Places;
 use super::{Fresh, Piece, anthropic, embeddings, ollama, openai};
 use crate::domain::{Asked, Cause, Finish, Shape, Surface, Usage};
 
@@ -43,8 +44,8 @@ pub(super) trait Adapter: Sync {
     /// Writes token counts into an answer folded from a stream that gave none.
     fn count(&self, answer: &mut Map<String, Value>, usage: Usage);
 
-    /// The answer's bytes with a new identity, nothing else changed; `None` when it is no JSON object.
-    fn whole(&self, answer: &[u8], fresh: Fresh) -> Option<Bytes>;
+    /// The places of an answer's bytes that each replay writes anew, in order; `None` when it is no JSON object.
+    fn anew(&self, answer: &[u8]) -> Option<Places>;
 
     /// The answer as a stream with a new identity. `usage` is for answers that hold no counts themselves.
     fn stream(&self, answer: Map<String, Value>, usage: Usage, shape: Shape, fresh: Fresh) -> Vec<Piece>;

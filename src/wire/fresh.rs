@@ -24,15 +24,24 @@ impl Fresh {
             Some(byte) if char.is_ascii_alphanumeric() => char::from(alphabet[byte % alphabet.len()]),
             _ => char,
         });
-        kept.chars().chain(renewed).collect()
+        let mut id = String::with_capacity(old.len());
+        id.push_str(kept);
+        id.extend(renewed);
+        id
     }
 }
 
 /// The smallest usual alphabet that holds every letter and digit of `tail`.
 fn alphabet_of(tail: &str) -> &'static [u8] {
     const ALL: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    let holds = |size: usize| tail.bytes().filter(u8::is_ascii_alphanumeric).all(|byte| ALL[..size].contains(&byte));
-    [10, 16, 36].into_iter().find(|size| holds(*size)).map_or(ALL, |size| &ALL[..size])
+    // The size of the smallest that holds one character.
+    let needed = |byte: u8| match byte {
+        b'a'..=b'f' => 16,
+        b'g'..=b'z' => 36,
+        b'A'..=b'Z' => ALL.len(),
+        _ => 10,
+    };
+    &ALL[..tail.bytes().map(needed).max().unwrap_or(10)]
 }
 
 #[cfg(test)]

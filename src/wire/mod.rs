@@ -20,6 +20,7 @@ mod fresh;
 mod laws;
 mod members;
 mod merge;
+mod mould;
 mod ndjson;
 mod ollama;
 mod openai;
@@ -32,6 +33,7 @@ mod strict;
 mod turns;
 
 pub use members::{model_in_head, model_of, rename_model, rename_model_in_head};
+pub use mould::Mould;
 pub use own::{Spoken, fingerprint, question, spoken};
 pub use recorder::Recorder;
 pub use refuse::{Refusal, refuse};
@@ -66,9 +68,8 @@ pub struct Piece {
 pub fn replay(recording: &Recording, shape: Shape, fresh: Fresh) -> Vec<Piece> {
     let adapter = adapter::of(recording.surface);
     if !shape.stream {
-        let whole = adapter.whole(&recording.answer, fresh).unwrap_or_else(|| recording.answer.clone());
         return vec![Piece {
-            bytes: whole,
+            bytes: Mould::of(recording).cast(fresh),
             tokens: recording.usage.map_or(0, |usage| usage.completion.min(1 << 30) as u32),
         }];
     }

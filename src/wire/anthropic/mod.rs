@@ -3,11 +3,11 @@
 //! Source: Anthropic API reference, "Messages" and "Streaming Messages". The headers `anthropic-version` and
 //! `anthropic-beta` are part of a request's identity too; `serve` sees to them.
 
-use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::adapter::{Adapter, Fold, Framing, Verdict, worse};
-use super::members::{members, splice};
+use super::members::members;
+use super::mould::{Anew, Places};
 use super::{Fresh, Piece};
 use crate::domain::{Asked, Cause, Finish, Shape, Usage};
 
@@ -62,11 +62,10 @@ impl Adapter for Messages {
         answer.insert("usage".into(), json!({"input_tokens": prompt, "output_tokens": completion}));
     }
 
-    fn whole(&self, answer: &[u8], fresh: Fresh) -> Option<Bytes> {
+    fn anew(&self, answer: &[u8]) -> Option<Places> {
         let at = members(answer)?.into_iter().find(|(key, _)| key == "id").map(|(_, at)| at);
-        let old = at.as_ref().and_then(|at| serde_json::from_slice::<String>(&answer[at.clone()]).ok());
-        let edit = at.zip(old).map(|(at, old)| (at, json!(fresh.id_like(&old)).to_string().into_bytes()));
-        Some(splice(answer, edit.as_slice()))
+        let old = at.as_ref().and_then(|at| serde_json::from_slice(&answer[at.clone()]).ok());
+        Some(at.zip(old.map(Anew::IdLike)).into_iter().collect())
     }
 
     fn stream(&self, answer: Map<String, Value>, _: Usage, _: Shape, fresh: Fresh) -> Vec<Piece> {

@@ -6,10 +6,10 @@
 //!
 //! Sources: OpenAI API reference, "Embeddings"; Ollama API reference, "Generate Embeddings" and "Generate Embedding".
 
-use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::adapter::{Adapter, Fold, Framing, NeverStreams, Verdict};
+use super::mould::Places;
 use super::{Fresh, Piece};
 use crate::domain::{Asked, Cause, Finish, Shape, Surface, Usage};
 
@@ -82,8 +82,8 @@ macro_rules! adapter {
 
             fn count(&self, _: &mut Map<String, Value>, _: Usage) {}
 
-            fn whole(&self, answer: &[u8], _: Fresh) -> Option<Bytes> {
-                Some(Bytes::copy_from_slice(answer))
+            fn anew(&self, _: &[u8]) -> Option<Places> {
+                Some(Vec::new())
             }
 
             fn stream(&self, _: Map<String, Value>, _: Usage, _: Shape, _: Fresh) -> Vec<Piece> {

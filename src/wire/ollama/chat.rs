@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::{Lines, Replayed, aligned, lists, refuse_errors, renewed, temperature};
+use super::{Lines, Replayed, aligned, anew, lists, refuse_errors, temperature};
 use crate::domain::{Asked, Cause, Digest, Shape, Surface, Traits, Usage};
 use crate::wire::adapter::{Adapter, Fold, Framing, Verdict};
+use crate::wire::mould::Places;
 use crate::wire::turns::{Conversation, Said, frame, keep};
 use crate::wire::{Fresh, Piece};
 
@@ -44,8 +44,8 @@ impl Adapter for Chat {
         super::count(answer, usage);
     }
 
-    fn whole(&self, answer: &[u8], fresh: Fresh) -> Option<Bytes> {
-        renewed(answer, fresh)
+    fn anew(&self, answer: &[u8]) -> Option<Places> {
+        anew(answer)
     }
 
     fn stream(&self, mut answer: Map<String, Value>, _: Usage, _: Shape, fresh: Fresh) -> Vec<Piece> {

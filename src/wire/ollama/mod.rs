@@ -4,12 +4,12 @@
 //! `done: true`, why it ended, token counts and durations in nanoseconds. A failure in the middle of a stream is a
 //! line with `error`, under the status 200 that has already been sent.
 
-use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::adapter::{Fold, Step, Verdict};
-use super::members::{members, splice};
+use super::members::members;
 use super::merge::grow;
+use super::mould::{Anew, Places};
 use super::pieces::{Pieces, tokens_in, words};
 use super::{Fresh, Piece};
 use crate::domain::{Cause, Finish, Usage};
@@ -17,11 +17,10 @@ use crate::domain::{Cause, Finish, Usage};
 pub(super) mod chat;
 pub(super) mod generate;
 
-/// An answer with a new `created_at`, every other byte as it was.
-fn renewed(answer: &[u8], fresh: Fresh) -> Option<Bytes> {
-    let at = members(answer)?.into_iter().find(|(key, _)| key == "created_at").map(|(_, at)| at);
-    let new = json!(fresh.now.rfc3339()).to_string().into_bytes();
-    Some(at.map_or_else(|| Bytes::copy_from_slice(answer), |at| splice(answer, &[(at, new)])))
+/// An answer's `created_at`.
+fn anew(answer: &[u8]) -> Option<Places> {
+    let at = members(answer)?.into_iter().find(|(key, _)| key == "created_at");
+    Some(at.map(|(_, at)| (at, Anew::Instant)).into_iter().collect())
 }
 
 /// Reads an answer whose texts and calls have been found already.

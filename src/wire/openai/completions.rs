@@ -6,15 +6,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::{DONE, Envelope, refuse_errors, renewed, settle_top, usage_json, usage_of};
+use super::{DONE, Envelope, anew, refuse_errors, settle_top, usage_json, usage_of};
 use crate::domain::{Asked, Cause, Digest, Finish, Prompt, Shape, Surface, Traits, Usage};
 use crate::wire::adapter::{Adapter, Fold, Framing, Step, Verdict, worse};
 use crate::wire::merge::grow;
+use crate::wire::mould::Places;
 use crate::wire::pieces::{tokens_in, words};
 use crate::wire::turns::{frame, keep};
 use crate::wire::{Fresh, Piece, canonical};
@@ -64,8 +64,8 @@ impl Adapter for Completions {
         answer.insert("usage".into(), usage_json(usage));
     }
 
-    fn whole(&self, answer: &[u8], fresh: Fresh) -> Option<Bytes> {
-        renewed(answer, fresh)
+    fn anew(&self, answer: &[u8]) -> Option<Places> {
+        anew(answer)
     }
 
     fn stream(&self, answer: Map<String, Value>, usage: Usage, shape: Shape, fresh: Fresh) -> Vec<Piece> {

@@ -1,10 +1,12 @@
 //! OpenAI's dialect: what its surfaces have in common.
 
-use bytes::Bytes;
+use std::borrow::Cow;
+use std::ops::Range;
+
 use serde_json::{Value, json};
 
-use super::Fresh;
-use super::members::{members, splice};
+use super::members::members;
+use super::mould::{Anew, Places};
 use crate::domain::{Cause, Usage};
 
 use chunks::{Envelope, StreamOptions, settle_top, shape};
@@ -17,18 +19,17 @@ pub(super) mod responses;
 /// The data of the event that ends a stream.
 const DONE: &str = "[DONE]";
 
-/// An answer with a new `id` and `created`, every other byte as it was.
-fn renewed(answer: &[u8], fresh: Fresh) -> Option<Bytes> {
-    let mut edits = Vec::new();
-    for (key, at) in members(answer)? {
+/// An answer's `id` and `created`.
+fn anew(answer: &[u8]) -> Option<Places> {
+    let anew = |(key, at): (Cow<'_, str>, Range<usize>)| {
         let new = match &*key {
-            "id" => serde_json::from_slice::<String>(&answer[at.clone()]).ok().map(|old| json!(fresh.id_like(&old))),
-            "created" => Some(json!(fresh.now.seconds())),
-            _ => None,
+            "id" => Anew::IdLike(serde_json::from_slice(&answer[at.clone()]).ok()?),
+            "created" => Anew::Seconds,
+            _ => return None,
         };
-        edits.extend(new.map(|new| (at, new.to_string().into_bytes())));
-    }
-    Some(splice(answer, &edits))
+        Some((at, new))
+    };
+    Some(members(answer)?.into_iter().filter_map(anew).collect())
 }
 
 /// Reads `usage`; `None` where it is absent or `null`.

@@ -3,12 +3,12 @@
 //! Source: OpenAI API reference, "Chat Completions"; the fields that compatible servers add (`reasoning`,
 //! `reasoning_content`, Azure's filter results, vLLM's `stop_reason`) are kept wherever they stand.
 
-use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::{refuse_errors, renewed, usage_json, usage_of};
+use super::{anew, refuse_errors, usage_json, usage_of};
 use crate::domain::{Asked, Cause, Finish, Shape, Usage};
 use crate::wire::adapter::{Adapter, Fold, Framing, Verdict, worse};
+use crate::wire::mould::Places;
 use crate::wire::{Fresh, Piece};
 
 mod fold;
@@ -55,8 +55,8 @@ impl Adapter for Chat {
         answer.insert("usage".into(), usage_json(usage));
     }
 
-    fn whole(&self, answer: &[u8], fresh: Fresh) -> Option<Bytes> {
-        renewed(answer, fresh)
+    fn anew(&self, answer: &[u8]) -> Option<Places> {
+        anew(answer)
     }
 
     fn stream(&self, answer: Map<String, Value>, usage: Usage, shape: Shape, fresh: Fresh) -> Vec<Piece> {

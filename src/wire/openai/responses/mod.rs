@@ -4,13 +4,13 @@
 //! echoes of the caller (`user`, `safety_identifier`, `prompt_cache_key`) is no part of a request's identity, so a replay
 //! leaves it out: it may have been another caller's.
 
-use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::refuse_errors;
 use crate::domain::{Asked, Cause, Finish, Shape, Usage};
 use crate::wire::adapter::{Adapter, Fold, Framing, Step, Verdict, worse};
-use crate::wire::members::{members, splice};
+use crate::wire::members::members;
+use crate::wire::mould::{Anew, Places};
 use crate::wire::{Fresh, Piece};
 
 mod read;
@@ -71,35 +71,31 @@ impl Adapter for Responses {
         answer.insert("usage".into(), counts);
     }
 
-    fn whole(&self, answer: &[u8], fresh: Fresh) -> Option<Bytes> {
+    fn anew(&self, answer: &[u8]) -> Option<Places> {
         let parsed: Map<String, Value> = serde_json::from_slice(answer).ok()?;
-        let mut edits = Vec::new();
-        for (key, at) in members(answer)? {
-            let new = renewed(&parsed, &key, fresh);
-            edits.extend(new.map(|new| (at, new.to_string().into_bytes())));
-        }
-        Some(splice(answer, &edits))
+        Some(members(answer)?.into_iter().filter_map(|(key, at)| Some((at, anew(&parsed, &key)?))).collect())
     }
 
     fn stream(&self, mut answer: Map<String, Value>, _: Usage, _: Shape, fresh: Fresh) -> Vec<Piece> {
-        let new: Vec<_> = answer.keys().filter_map(|key| Some((key.clone(), renewed(&answer, key, fresh)?))).collect();
+        let new = |key: &String| Some((key.clone(), anew(&answer, key)?.value(fresh)));
+        let new: Vec<_> = answer.keys().filter_map(new).collect();
         answer.extend(new);
         stream::stream(answer)
     }
 }
 
-/// The value that a replay gives a top-level member instead of the recorded one; `None` where it stays.
-fn renewed(answer: &Map<String, Value>, key: &str, fresh: Fresh) -> Option<Value> {
+/// What a replay gives a top-level member instead of the recorded value; `None` where that stays.
+fn anew(answer: &Map<String, Value>, key: &str) -> Option<Anew> {
     let old = answer.get(key)?;
     match key {
-        "id" => old.as_str().map(|old| fresh.id_like(old).into()),
-        "created_at" => old.is_number().then(|| fresh.now.seconds().into()),
+        "id" => old.as_str().map(|old| Anew::IdLike(old.to_owned())),
+        "created_at" => old.is_number().then_some(Anew::Seconds),
         // As long after its creation as it was.
         "completed_at" => {
             let took = old.as_f64()? - answer.get("created_at").and_then(Value::as_f64).unwrap_or(0.0);
-            Some((fresh.now.seconds() + took.clamp(0.0, 86_400.0) as u64).into())
+            Some(Anew::SecondsAfter(took.clamp(0.0, 86_400.0) as u64))
         }
-        "user" | "safety_identifier" | "prompt_cache_key" => Some(Value::Null),
+        "user" | "safety_identifier" | "prompt_cache_key" => Some(Anew::Null),
         _ => None,
     }
 }
