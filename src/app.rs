@@ -107,7 +107,9 @@ pub async fn start_at(config: Config, file: Option<PathBuf>, clock: Arc<dyn Cloc
     policy::judge::prepare();
     let embedder = Bringer::new(engine.clone(), tasks.clone(), stop.clone());
     if config.cache.mode == Mode::Semantic {
-        embedder.bring(&config.semantic.embed()).await;
+        let embed = config.semantic.embed();
+        embedder.bring(&embed).await;
+        embedder.bring_reranker(&config.semantic.reranker.model(), &embed).await;
     }
     upstreams.watch(config.versions.poll.0, &engine, &tasks, &stop);
     let asked: Arc<dyn Upstreams> = upstreams.clone();

@@ -1,4 +1,4 @@
-//! Getting the embedder to the engine, while the server already runs if it must be fetched first.
+//! Getting the embedder and the reranker to the engine, while the server already runs if it must be fetched first.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cache::Engine;
-use crate::embed::{self, OpenError, Progress, Settings};
+use crate::embed::{self, OpenError, Progress, Settings, rerank};
 
 /// Brings the embedder, and says how that is going.
 #[derive(Debug, Clone)]
@@ -64,6 +64,30 @@ impl Bringer {
                 () = bringer.stop.cancelled() => {}
             }
         });
+    }
+
+    /// Opens the reranker, if there is to be one, and hands it to the engine, in the same way.
+    pub(super) async fn bring_reranker(&self, settings: &rerank::Settings, embed: &Settings) {
+        let here = Settings { offline: true, ..embed.clone() };
+        let outcome = embed::open_reranker(settings, &here).await;
+        if embed.offline || !matches!(outcome, Err(OpenError::Missing { .. })) {
+            return self.settle_reranker(outcome);
+        }
+        let (bringer, settings, embed) = (self.clone(), settings.clone(), embed.clone());
+        self.tasks.spawn(async move {
+            tokio::select! {
+                outcome = embed::open_reranker(&settings, &embed) => bringer.settle_reranker(outcome),
+                () = bringer.stop.cancelled() => {}
+            }
+        });
+    }
+
+    fn settle_reranker(&self, outcome: Result<Option<Arc<dyn embed::Reranker>>, OpenError>) {
+        let reranker = outcome.unwrap_or_else(|error| {
+            tracing::warn!(%error, "there is no reranker: what the rules leave in doubt is forwarded");
+            None
+        });
+        self.engine.set_reranker(reranker);
     }
 
     fn settle(&self, outcome: Result<Arc<dyn embed::Embedder>, OpenError>) {

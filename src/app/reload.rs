@@ -73,10 +73,15 @@ impl Reload for Reloader {
     async fn reload(&self) -> Result<Reloaded, String> {
         let file = self.file.as_deref().ok_or("the server was started without a configuration file")?;
         let wished = config::load(Some(file)).map_err(|error| error.to_string())?;
-        let embed = (wished.cache.mode == Mode::Semantic).then(|| wished.semantic.embed());
+        let semantic = (wished.cache.mode == Mode::Semantic).then(|| wished.semantic.clone());
+        let before = self.current.lock().semantic.reranker.model();
         let done = self.apply(wished)?;
-        if let Some(settings) = embed {
-            self.embedder.bring(&settings).await;
+        if let Some(semantic) = semantic {
+            let (embed, reranker) = (semantic.embed(), semantic.reranker.model());
+            self.embedder.bring(&embed).await;
+            if reranker != before || self.engine.readings().is_none() {
+                self.embedder.bring_reranker(&reranker, &embed).await;
+            }
         }
         Ok(done)
     }

@@ -21,6 +21,7 @@ use super::popularity::{popularity, remembered};
 use super::present::Present;
 use super::purge::PurgeLog;
 use super::reembed::Backlog;
+use super::reranking::Reranking;
 use super::risk::Risk;
 use super::settings::{Settings, WhenUnsure};
 use super::shelf::Shelf;
@@ -73,6 +74,7 @@ pub struct Engine {
     pub(super) popularity: Note,
     pub(super) wrongs: Wrongs,
     pub(super) risk: Risk,
+    pub(super) reranking: Reranking,
     pub(super) warmth: Warmth,
     pub(super) backlog: Backlog,
     /// The longest time past expiry for which a route was seen to let answers be served, in milliseconds.
@@ -95,6 +97,7 @@ impl Engine {
             purges: PurgeLog::default(),
             flushes: Flushes::open(ledger.clone()).await,
             popularity: popularity(ledger.clone()),
+            reranking: Reranking::default(),
             warmth: Warmth::default(),
             backlog: Backlog::default(),
             longest_window: AtomicU64::new(0),

@@ -163,6 +163,9 @@ impl<'a> Asking<'a> {
         if let (Ok(()), Some(prompt), true) = (semantic, &self.query.asked.prompt, trusted) {
             // Boxed, so that the future of an exact hit stays small.
             let mut found = Box::pin(self.consider(&prompt.0)).await;
+            if let Some(reading) = found.reranked {
+                self.engine.reranking.count(reading);
+            }
             if let Some(place) = found.chosen
                 && self.is_current()
                 && let Near { reading: Reading::Serve(mut hit, kept, refresh), finding, .. } =

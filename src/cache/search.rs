@@ -9,6 +9,7 @@ use super::engine::Engine;
 use super::facts::Facts;
 use super::hot::Kept;
 use super::lookup::Asking;
+use super::reranking;
 use super::risk::{Group, Matched};
 use super::settings::WhenUnsure;
 use super::ticket::Fallback;
@@ -44,6 +45,8 @@ pub(super) struct Found {
     pub doubted: Option<(Arc<Entry>, Matched)>,
     /// The level in use for it; `None` accepts nothing by meaning.
     pub level: Option<Level>,
+    /// What the reranker made of what was in doubt.
+    pub reranked: Option<reranking::Reading>,
 }
 
 /// A near prompt.
@@ -77,7 +80,7 @@ impl Asking<'_> {
             }
         }
         let against = |near: &Near| conversation.against(&embedded, near, self);
-        let found = self.judge(prompt, &mut near, against);
+        let found = self.judge(prompt, &mut near, against).await;
         let reason = if found.chosen.is_some() { None } else { found.reason.or(reason).or(conversation.reason()) };
         Found { embedded: Some(embedded), near, reason, ..found }
     }
@@ -125,13 +128,14 @@ impl Asking<'_> {
 
     /// Judges those that this caller may be given, at the level that the risk budget calls for, and last of all by what
     /// else speaks `against` one: the chosen one's place, or the reason against the nearest.
-    fn judge(&self, prompt: &str, near: &mut [Near], against: impl Fn(&Near) -> Option<Reason>) -> Found {
+    async fn judge(&self, prompt: &str, near: &mut [Near], against: impl Fn(&Near) -> Option<Reason>) -> Found {
         let fit: Vec<usize> = (0..near.len()).filter(|place| near[*place].against.is_none()).collect();
         let candidates: Vec<_> = fit
             .iter()
             .map(|place| Candidate { prompt: &near[*place].entry.prompt, similarity: near[*place].similarity })
             .collect();
         let mut judgement = judge(prompt, &candidates, self.directives.min_similarity, &self.settings.judge);
+        let reranked = self.rerank(prompt, &candidates, &mut judgement).await;
         let groups = Engine::groups(&self.query, judgement.language);
         let level = self.engine.risk.level(&groups);
         risk::hold_to(&mut judgement, level);
@@ -153,7 +157,7 @@ impl Asking<'_> {
             let score = near.finding.as_ref().map_or(0.0, |finding| finding.score);
             (near.entry.clone(), Matched { groups: groups.clone(), score })
         });
-        Found { chosen, reason, groups: Some(groups), doubted, level, ..Found::default() }
+        Found { chosen, reason, groups: Some(groups), doubted, level, reranked, ..Found::default() }
     }
 
     /// Whether this caller may be given this entry now.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{Lasting, Mode, Size};
 use crate::policy::context::Context;
-use crate::policy::{admit, freshness, judge, retain, risk};
+use crate::policy::{admit, freshness, judge, rerank, retain, risk};
 
 /// The engine's options, and those of the decisions it asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +41,8 @@ pub struct Settings {
     pub admit: admit::Settings,
     /// Which prompts ask the same.
     pub judge: judge::Settings,
+    /// Where a reranker's word on what they leave in doubt is taken.
+    pub rerank: rerank::Settings,
     /// How many of the answers served by meaning may be wrong.
     pub risk: risk::Settings,
     /// How long answers live.
@@ -66,6 +68,7 @@ impl Default for Settings {
             versions: Versions::default(),
             admit: admit::Settings::default(),
             judge: judge::Settings::default(),
+            rerank: rerank::Settings::default(),
             risk: risk::Settings::default(),
             freshness: freshness::Settings::default(),
             retain: retain::Settings::default(),

@@ -17,7 +17,7 @@ use crate::policy::risk;
 use crate::{cache, serve, store, telemetry, upstream};
 use document::Document;
 pub use fault::{Fault, Faults, Origin};
-pub use sections::{Cache, Semantic, Versions};
+pub use sections::{Cache, Reranker, Semantic, Versions};
 
 /// The commented default configuration, as `dejavu serve --print-default-config` prints it.
 pub const DEFAULT_FILE: &str = include_str!("default.toml");
@@ -144,6 +144,8 @@ impl Config {
         let budget = self.semantic.max_false_hit_rate;
         hold(budget > 0.0 && budget <= 1.0, "semantic.max_false_hit_rate", "must be above 0, and 1 at most");
         hold((0.0..=1.0).contains(&self.semantic.shadow.rate), "semantic.shadow.rate", "must lie between 0 and 1");
+        let accept = self.semantic.reranker.accept;
+        hold((0.0..1.0).contains(&accept), "semantic.reranker.accept", "must be at least 0, and below 1");
         hold(self.cache.max_temperature >= 0.0, "cache.max_temperature", "must not be negative");
         let share = 0.0..=1.0;
         hold(share.contains(&self.cache.jitter), "cache.jitter", "must lie between 0 and 1");
@@ -205,6 +207,7 @@ impl Config {
             versions: self.versions.doubt(),
             admit: self.cache.admit(),
             judge: self.semantic.judge(),
+            rerank: self.semantic.reranker.judge(),
             risk: self.semantic.risk(self.calibration.as_ref()),
             freshness: self.cache.freshness(),
             retain: self.cache.retain(),
@@ -248,13 +251,14 @@ mod tests {
         assert_documented("store", &store);
         assert_documented("cache", &cache);
         assert_documented("semantic.shadow", &semantic.shadow);
+        assert_documented("semantic.reranker", &semantic.reranker);
         assert_documented("semantic", &semantic);
         assert_documented("versions", &versions);
         assert_documented("log", &log);
         for optional in ["every", "prompts", "max_tokens", "learn", "drift", "on_drift"] {
             assert!(DEFAULT_FILE.contains(&format!("# {optional} = ")), "canary.{optional} is not documented");
         }
-        for optional in ["token", "runtime", "home", "url", "api_key", "strip_prefix"] {
+        for optional in ["token", "model", "runtime", "home", "url", "api_key", "strip_prefix"] {
             assert!(DEFAULT_FILE.contains(&format!("# {optional} = ")), "{optional} is not documented");
         }
     }

@@ -13,7 +13,7 @@ use crate::embed::{self, Precision};
 use crate::index;
 use crate::policy::context::Context;
 use crate::policy::freshness::ByQuestion;
-use crate::policy::{admit, freshness, judge, retain, risk};
+use crate::policy::{admit, freshness, judge, rerank, retain, risk};
 use crate::upstream::VersionSettings;
 
 /// `[cache]`: what is cached, for how long, and who shares it.
@@ -127,6 +127,7 @@ pub struct Semantic {
     pub until_certified: risk::UntilCertified,
     pub calibration: String,
     pub shadow: risk::Shadow,
+    pub reranker: Reranker,
     pub candidates: usize,
     pub context: Context,
     pub scan_up_to: usize,
@@ -154,6 +155,7 @@ impl Default for Semantic {
             until_certified,
             calibration: SHIPPED.to_owned(),
             shadow,
+            reranker: Reranker::default(),
             candidates: cache::Settings::default().candidates,
             context: cache::Settings::default().context,
             scan_up_to: index::Settings::default().scan_up_to,
@@ -201,6 +203,39 @@ impl Semantic {
             calibration: calibration.cloned().unwrap_or_else(risk::Table::shipped),
             shadow: self.shadow.clone(),
         }
+    }
+}
+
+/// `[semantic.reranker]`: a model that reads two prompts together, for what the rules leave in doubt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "default.toml documents the keys; the rooms' settings document the fields")]
+pub struct Reranker {
+    pub model: Option<PathBuf>,
+    pub accept: f32,
+    pub deadline: Lasting,
+    pub threads: usize,
+}
+
+impl Default for Reranker {
+    fn default() -> Self {
+        let embed::rerank::Settings { model, deadline, threads } = embed::rerank::Settings::default();
+        let rerank::Settings { accept } = rerank::Settings::default();
+        Self { model, accept, deadline, threads }
+    }
+}
+
+impl Reranker {
+    /// The part that says which model it is.
+    #[must_use]
+    pub fn model(&self) -> embed::rerank::Settings {
+        embed::rerank::Settings { model: self.model.clone(), deadline: self.deadline, threads: self.threads }
+    }
+
+    /// The part that says where its word is taken.
+    #[must_use]
+    pub fn judge(&self) -> rerank::Settings {
+        rerank::Settings { accept: self.accept }
     }
 }
 

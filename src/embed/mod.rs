@@ -1,7 +1,8 @@
 //! Turning text into vectors.
 //!
 //! The door: [`Embedder`], what every embedder is, [`Space`], which says whose vectors may be compared, and
-//! [`open()`], which brings the runtime and the model here and starts them.
+//! [`open()`], which brings the runtime and the model here and starts them. [`Reranker`] is the other kind of model:
+//! it reads two texts together.
 
 mod export;
 mod exported;
@@ -10,6 +11,7 @@ mod open;
 mod provision;
 mod recent;
 mod recipe;
+pub mod rerank;
 mod settings;
 mod worker;
 
@@ -17,8 +19,9 @@ use async_trait::async_trait;
 
 use crate::domain::{Digest, SpaceId, Vector};
 
-pub use open::{OpenError, Provisioned, open, provision};
+pub use open::{OpenError, Provisioned, open, open_reranker, provision};
 pub use provision::Progress;
+pub use rerank::Reranker;
 pub use settings::{Precision, Settings};
 
 /// A text's place in a [`Space`].

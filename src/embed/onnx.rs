@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fastembed::{
-    EmbeddingModel, InitOptionsUserDefined, OutputKey, QuantizationMode, TextEmbedding, TokenizerFiles,
-    UserDefinedEmbeddingModel,
+    EmbeddingModel, InitOptionsUserDefined, OnnxSource, OutputKey, QuantizationMode, RerankInitOptionsUserDefined,
+    TextEmbedding, TextRerank, TokenizerFiles, UserDefinedEmbeddingModel, UserDefinedRerankingModel,
 };
 
-use super::recipe::{Pooling, Recipe};
+use super::recipe::{Pooling, Recipe, RerankRecipe, TokenFiles};
+use super::rerank::PairModel;
 use super::worker::TextModel;
 use super::{Embedding, OpenError};
 use crate::domain::{Digest, Vector};
@@ -19,6 +20,18 @@ use crate::domain::{Digest, Vector};
 /// bytes; a text whose tokens are longer than this is cut earlier than its window demands, which is safe, since
 /// what is cut off still decides ([`Embedding::unseen`]).
 const BYTES_A_TOKEN: usize = 32;
+
+/// Threads that wait by spinning would take the cores that the proxy needs.
+const NO_SPINNING: (&str, &str) = ("session.intra_op.allow_spinning", "0");
+
+fn files(tokens: &TokenFiles) -> TokenizerFiles {
+    TokenizerFiles {
+        tokenizer_file: tokens.tokenizer.clone(),
+        config_file: tokens.config.clone(),
+        special_tokens_map_file: tokens.special_tokens.clone(),
+        tokenizer_config_file: tokens.tokenizer_config.clone(),
+    }
+}
 
 /// A loaded model on one session of the runtime.
 pub(super) struct OnnxModel {
@@ -53,13 +66,7 @@ impl OnnxModel {
     /// # Errors
     /// When the runtime or the tokenizer refuses the model's files.
     pub(super) fn load(recipe: &Recipe, cores: usize) -> Result<Self, OpenError> {
-        let files = TokenizerFiles {
-            tokenizer_file: recipe.tokenizer.clone(),
-            config_file: recipe.config.clone(),
-            special_tokens_map_file: recipe.special_tokens.clone(),
-            tokenizer_config_file: recipe.tokenizer_config.clone(),
-        };
-        let mut model = UserDefinedEmbeddingModel::new(recipe.graph.to_vec(), files)
+        let mut model = UserDefinedEmbeddingModel::new(recipe.graph.to_vec(), files(&recipe.tokens))
             .with_pooling(match recipe.pooling {
                 Pooling::Mean => fastembed::Pooling::Mean,
                 Pooling::Cls => fastembed::Pooling::Cls,
@@ -72,8 +79,7 @@ impl OnnxModel {
         let options = InitOptionsUserDefined::new()
             .with_max_length(recipe.window)
             .with_intra_threads(cores)
-            // Threads that wait by spinning would take the cores that the proxy needs.
-            .with_session_config("session.intra_op.allow_spinning", "0");
+            .with_session_config(NO_SPINNING.0, NO_SPINNING.1);
         let inner = TextEmbedding::try_new_from_user_defined(model, options)
             .map_err(|why| OpenError::Model { model: recipe.name.clone(), why: why.to_string() })?;
         let window = inner.tokenizer.get_truncation().map_or(recipe.window, |limit| limit.max_length);
@@ -127,6 +133,39 @@ impl TextModel for OnnxModel {
 
     fn batches(&self) -> bool {
         self.batches
+    }
+}
+
+/// A loaded cross-encoder on one session of the runtime.
+pub(super) struct OnnxReranker(TextRerank);
+
+impl OnnxReranker {
+    /// Makes a session that uses up to `cores` cores.
+    ///
+    /// # Errors
+    /// When the runtime or the tokenizer refuses the model's files.
+    pub(super) fn load(recipe: &RerankRecipe, cores: usize) -> Result<Self, OpenError> {
+        let model = UserDefinedRerankingModel::new(OnnxSource::File(recipe.graph.clone()), files(&recipe.tokens));
+        let options = RerankInitOptionsUserDefined::new()
+            .with_max_length(recipe.window)
+            .with_intra_threads(cores)
+            .with_session_config(NO_SPINNING.0, NO_SPINNING.1);
+        let inner = TextRerank::try_new_from_user_defined(model, options)
+            .map_err(|why| OpenError::Model { model: recipe.name.clone(), why: why.to_string() })?;
+        Ok(Self(inner))
+    }
+}
+
+impl PairModel for OnnxReranker {
+    fn logits(&mut self, text: &str, others: &[&str]) -> Result<Vec<f32>, String> {
+        let mut found = self.0.rerank(text, others, false, None).map_err(|why| why.to_string())?;
+        found.sort_unstable_by_key(|result| result.index);
+        Ok(found.into_iter().map(|result| result.score).collect())
+    }
+
+    fn sees(&self, text: &str, other: &str) -> Result<bool, String> {
+        let encoding = self.0.tokenizer.encode((text, other), true).map_err(|why| why.to_string())?;
+        Ok(encoding.get_overflowing().is_empty())
     }
 }
 

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::onnx::{self, Listed, OnnxModel};
+use super::onnx::{self, Listed, OnnxModel, OnnxReranker};
 use super::provision::{Home, Progress};
-use super::recipe::Recipe;
+use super::recipe::{Recipe, RerankRecipe};
+use super::rerank::{self, OneByOne, PairModel, Reranker};
+use super::settings::cores;
 use super::worker::{Limits, QueuedEmbedder, TextModel};
 use super::{Embedder, Settings};
 
@@ -81,6 +83,29 @@ pub async fn provision(settings: &Settings, progress: Progress) -> Result<Provis
         let runtime = home.runtime(settings.runtime.as_deref())?;
         let model = source.folder(&home)?;
         Ok(Provisioned { home: home.root().to_path_buf(), runtime, model })
+    })
+    .await
+}
+
+/// Loads the reranker, if there is to be one; the runtime library as [`open()`] finds it.
+///
+/// # Errors
+/// When the runtime is not to be had, or the folder holds no cross-encoder of one logit.
+pub async fn open_reranker(
+    settings: &rerank::Settings,
+    embed: &Settings,
+) -> Result<Option<Arc<dyn Reranker>>, OpenError> {
+    let (settings, embed) = (settings.clone(), embed.clone());
+    blocking(move || {
+        let Some(folder) = &settings.model else { return Ok(None) };
+        let home = Home::new(&embed, Progress::Logged)?;
+        onnx::load_runtime(&home.runtime(embed.runtime.as_deref())?)?;
+        let mut model = OnnxReranker::load(&RerankRecipe::read(folder)?, cores(settings.threads))?;
+        // The first run is its slowest, and shows whether it is a reranker at all.
+        let unusable = |why| OpenError::Model { model: folder.display().to_string(), why };
+        model.logits("a first text", &["another text"]).map_err(unusable)?;
+        tracing::info!(model = %folder.display(), "the reranker is ready");
+        Ok(Some(Arc::new(OneByOne::new(model, settings.deadline.0)) as Arc<dyn Reranker>))
     })
     .await
 }

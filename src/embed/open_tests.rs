@@ -144,3 +144,32 @@ async fn a_named_runtime_that_is_not_there_is_not_replaced_by_another() {
     let said = open(&settings, Progress::Logged).await.unwrap_err().to_string();
     assert!(said.contains("/nowhere/libonnxruntime.so was named and is not there"), "{said}");
 }
+
+#[tokio::test]
+async fn a_cross_encoder_in_a_folder_reads_two_texts_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let embed = Settings::default();
+    let tokens = provision(&embed, Progress::Logged).await.unwrap().model;
+    for file in ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"] {
+        std::fs::copy(tokens.join(file), folder.path().join(file)).unwrap();
+    }
+    std::fs::write(folder.path().join("config.json"), r#"{"pad_token_id": 0, "max_position_embeddings": 24}"#).unwrap();
+    let settings =
+        rerank::Settings { model: Some(folder.path().to_owned()), deadline: Lasting::seconds(120), threads: 1 };
+    let refused = open_reranker(&settings, &embed).await.unwrap_err().to_string();
+    assert!(refused.contains("model.onnx"), "{refused}");
+
+    // What it says is known: see make.py beside it.
+    let graph = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reranker/model.onnx");
+    std::fs::copy(graph, folder.path().join("model.onnx")).unwrap();
+    let reranker = open_reranker(&settings, &embed).await.unwrap().unwrap();
+    let asked = "How do I paint my canoe?";
+    let others = ["how do i paint my CANOE?", "Why is the sky blue", &"paint ".repeat(20)];
+    let told = reranker.sureness(asked, &others).await.unwrap();
+    let known = |share: f32| 1.0 / (1.0 + (-20.0 * (share - 0.45)).exp());
+    // Of nine tokens, [CLS] and [SEP] among them, the second text has all but [CLS], or but [SEP] none.
+    assert!((told[0] - known(8.0 / 9.0)).abs() < 1e-4, "{told:?}");
+    assert!((told[1] - known(1.0 / 9.0)).abs() < 1e-4, "{told:?}");
+    assert_eq!(told[2], 0.0, "the window does not hold both");
+    assert!(open_reranker(&rerank::Settings::default(), &embed).await.unwrap().is_none());
+}

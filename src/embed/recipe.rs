@@ -36,14 +36,8 @@ pub(super) struct Recipe {
     pub(super) graph: Bytes,
     /// Weights that the ONNX file refers to by file name.
     pub(super) external: Vec<(String, Vec<u8>)>,
-    /// `tokenizer.json`.
-    pub(super) tokenizer: Vec<u8>,
-    /// `config.json`.
-    pub(super) config: Vec<u8>,
-    /// `special_tokens_map.json`.
-    pub(super) special_tokens: Vec<u8>,
-    /// `tokenizer_config.json`.
-    pub(super) tokenizer_config: Vec<u8>,
+    /// The tokenizer's files.
+    pub(super) tokens: TokenFiles,
     /// How token vectors become one.
     pub(super) pooling: Pooling,
     /// The output meant, where it is not plain.
@@ -72,15 +66,12 @@ impl Recipe {
         weights: Option<&str>,
     ) -> Result<Self, OpenError> {
         let folder = Folder { name, path: folder };
-        let config = folder.required("config.json")?;
-        let tokenizer = folder.required("tokenizer.json")?;
-        let tokenizer_config = folder.tokenizer_config(&tokenizer)?;
-        let special_tokens = folder.optional("special_tokens_map.json")?.unwrap_or_else(|| b"{}".to_vec());
+        let tokens = TokenFiles::read(&folder)?;
         let pooling = match listed {
             Some(listed) => listed.pooling,
             None => folder.pooling()?,
         };
-        let window = folder.window(&config)?;
+        let window = folder.window(&tokens.config)?;
 
         let found = folder.onnx(precision, listed);
         let (graph, external, weights, batches) = match found {
@@ -96,7 +87,7 @@ impl Recipe {
             }
             None => {
                 let source = folder.path.join("model.safetensors");
-                let export = exported::bert(&config, &source, weights, precision, exports)
+                let export = exported::bert(&tokens.config, &source, weights, precision, exports)
                     .map_err(|why| folder.unusable(&why.to_string()))?;
                 let weights = format!("bert:{}:{}", export.source, precision.as_str());
                 (export.graph, Vec::new(), weights, precision == Precision::Fp32)
@@ -106,10 +97,7 @@ impl Recipe {
             name: name.to_owned(),
             graph,
             external,
-            tokenizer,
-            config,
-            special_tokens,
-            tokenizer_config,
+            tokens,
             pooling,
             output: listed.and_then(|known| known.output),
             window,
@@ -121,7 +109,8 @@ impl Recipe {
     /// The space of this model's vectors. Its id is a hash over whatever decides a vector: weights, arithmetic,
     /// tokenizer, pooling, window and dimension.
     pub(super) fn space(&self, dimension: usize, window: usize) -> Space {
-        let Self { name, tokenizer, special_tokens, tokenizer_config, pooling, output, weights, .. } = self;
+        let Self { name, tokens, pooling, output, weights, .. } = self;
+        let TokenFiles { tokenizer, special_tokens, tokenizer_config, config: _ } = tokens;
         let pooling = match pooling {
             Pooling::Mean => "mean",
             Pooling::Cls => "cls",
@@ -137,6 +126,59 @@ impl Recipe {
         }
         let id = format!("{pooling}-{dimension}-{}", &hasher.finalize().to_hex()[..16]);
         Space { id: SpaceId(id.into()), model: name.clone(), dimension, max_tokens: window }
+    }
+}
+
+/// A reranker, ready to load.
+#[derive(Debug)]
+pub(super) struct RerankRecipe {
+    /// For people.
+    pub(super) name: String,
+    /// The ONNX file; weights it refers to lie beside it.
+    pub(super) graph: PathBuf,
+    /// The tokenizer's files.
+    pub(super) tokens: TokenFiles,
+    /// Tokens the model sees, of both texts together, special ones included.
+    pub(super) window: usize,
+}
+
+impl RerankRecipe {
+    /// Reads a folder.
+    ///
+    /// # Errors
+    /// When the folder holds no ONNX model with a tokenizer.
+    pub(super) fn read(folder: &Path) -> Result<Self, OpenError> {
+        let name = folder.display().to_string();
+        let folder = Folder { name: &name, path: folder };
+        let tokens = TokenFiles::read(&folder)?;
+        let Some(file) = folder.onnx(Precision::Fp32, None).or_else(|| folder.onnx(Precision::Int8, None)) else {
+            return Err(folder.unusable("a reranker is an ONNX file: model.onnx, or onnx/model.onnx"));
+        };
+        let window = folder.window(&tokens.config)?;
+        Ok(Self { graph: folder.path.join(file), window, tokens, name })
+    }
+}
+
+/// The files that say how text becomes tokens.
+#[derive(Debug, Clone)]
+pub(super) struct TokenFiles {
+    /// `tokenizer.json`.
+    pub(super) tokenizer: Vec<u8>,
+    /// `config.json`.
+    pub(super) config: Vec<u8>,
+    /// `special_tokens_map.json`.
+    pub(super) special_tokens: Vec<u8>,
+    /// `tokenizer_config.json`.
+    pub(super) tokenizer_config: Vec<u8>,
+}
+
+impl TokenFiles {
+    fn read(folder: &Folder<'_>) -> Result<Self, OpenError> {
+        let config = folder.required("config.json")?;
+        let tokenizer = folder.required("tokenizer.json")?;
+        let tokenizer_config = folder.tokenizer_config(&tokenizer)?;
+        let special_tokens = folder.optional("special_tokens_map.json")?.unwrap_or_else(|| b"{}".to_vec());
+        Ok(Self { tokenizer, config, special_tokens, tokenizer_config })
     }
 }
 

@@ -54,10 +54,15 @@ impl Default for Settings {
 impl Settings {
     /// The number of cores one run may use.
     pub(super) fn cores(&self) -> usize {
-        match self.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from).min(4),
-            some => some,
-        }
+        cores(self.threads)
+    }
+}
+
+/// How many cores `threads` stands for: all, four at most, where it is 0.
+pub(super) fn cores(threads: usize) -> usize {
+    match threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from).min(4),
+        some => some,
     }
 }
 

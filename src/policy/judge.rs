@@ -53,6 +53,11 @@ pub struct Finding {
     /// words, negative below. Says nothing of vetoes, nor of the operator's or the caller's own floor, so that a score
     /// means the same everywhere; the risk budget states its levels in it.
     pub score: f32,
+    /// It is refused for nothing but words that no list knows, which similarity did not answer for: a learned stage may
+    /// ([`rerank`](super::rerank)).
+    pub doubtful: bool,
+    /// How sure the learned stage is that both ask the same, in [0, 1]; `None` where it was not asked.
+    pub sureness: Option<f32>,
 }
 
 /// What is measured about the words of two prompts.
@@ -91,9 +96,7 @@ pub fn judge(prompt: &str, candidates: &[Candidate<'_>], floor: Option<f32>, set
     let least = floor.map_or(settings.min_similarity, |floor| floor.max(settings.min_similarity));
     let is_near = |candidate: &Candidate<'_>| candidate.similarity >= least;
     if !candidates.iter().any(is_near) {
-        let findings: Vec<Finding> = candidates.iter().map(|candidate| below(candidate.similarity)).collect();
-        let reason = findings.first().and_then(|nearest| nearest.against);
-        return Judgement { chosen: None, findings, reason, language: None };
+        return Judgement::of(candidates.iter().map(|candidate| below(candidate.similarity)).collect(), None);
     }
     let words = Words::new();
     let asked = Split::of(prompt, &words);
@@ -114,9 +117,24 @@ pub fn judge(prompt: &str, candidates: &[Candidate<'_>], floor: Option<f32>, set
             weigh(&comparison, candidate.similarity, least, || frames.shared_with(place, &comparison, &words))
         })
         .collect();
-    let chosen = findings.iter().position(|finding| finding.against.is_none());
-    let reason = if chosen.is_some() { None } else { findings.first().and_then(|nearest| nearest.against) };
-    Judgement { chosen, findings, reason, language: Some(asked.tongue.code()) }
+    Judgement::of(findings, Some(asked.tongue.code()))
+}
+
+impl Judgement {
+    fn of(findings: Vec<Finding>, language: Option<&'static str>) -> Self {
+        let mut judgement = Self { chosen: None, findings, reason: None, language };
+        judgement.settle();
+        judgement
+    }
+
+    /// Chooses the nearest candidate that nothing speaks against, or says what speaks against the nearest.
+    pub(super) fn settle(&mut self) {
+        self.chosen = self.findings.iter().position(|finding| finding.against.is_none());
+        self.reason = match self.chosen {
+            Some(_) => None,
+            None => self.findings.first().and_then(|nearest| nearest.against),
+        };
+    }
 }
 
 /// Reads the lexicon (a few milliseconds), which the first judgement would otherwise do. Servers call it as they
@@ -128,7 +146,17 @@ pub fn prepare() {
 fn below(similarity: f32) -> Finding {
     let against = Some(Cause::BelowThreshold.into());
     let score = score(similarity, Settings::default().min_similarity);
-    Finding { similarity, vetoes: Vec::new(), against, objections: Vec::new(), features: None, template: None, score }
+    Finding {
+        similarity,
+        vetoes: Vec::new(),
+        against,
+        objections: Vec::new(),
+        features: None,
+        template: None,
+        score,
+        doubtful: false,
+        sureness: None,
+    }
 }
 
 fn weigh(
@@ -152,12 +180,11 @@ fn weigh(
     let vetoes: Vec<Veto> = objections.iter().map(|objection| objection.veto).collect();
     let asked_of_its_kind = bar(comparison).max(answered);
     let required = least.max(asked_of_its_kind);
-    let too_far = similarity < required;
-    let too_far = too_far.then(|| {
-        // In a language without a full lexicon the bar is higher than the operator's, and the reason says so.
-        let unread = similarity >= least && comparison.a.tongue.bar().max(comparison.b.tongue.bar()) > 0.0;
-        if unread { Cause::NoLexicon } else { Cause::BelowThreshold }
-    });
+    let read = comparison.a.tongue.bar().max(comparison.b.tongue.bar()) == 0.0;
+    // In a language without a full lexicon the bar is higher than the operator's, and the reason says so.
+    let short_of = if similarity >= least && !read { Cause::NoLexicon } else { Cause::BelowThreshold };
+    let too_far = (similarity < required).then_some(short_of);
+    let answerable = objections.iter().all(|objection| objection.until.is_some());
     let against = vetoes.first().map(|veto| Reason::from(*veto)).or(too_far.map(Reason::from));
     let features = Features {
         overlap: comparison.overlap(),
@@ -167,8 +194,17 @@ fn weigh(
         only_candidate: comparison.only_b.hard.len(),
         required,
     };
-    let score = score(similarity, asked_of_its_kind.max(Settings::default().min_similarity));
-    Finding { similarity, vetoes, against, objections, features: Some(features), template, score }
+    Finding {
+        similarity,
+        vetoes,
+        against,
+        objections,
+        features: Some(features),
+        template,
+        score: score(similarity, asked_of_its_kind.max(Settings::default().min_similarity)),
+        doubtful: against.is_some() && answerable && read,
+        sureness: None,
+    }
 }
 
 /// [`Finding::score`] of a similarity over a bar below 1.

@@ -27,6 +27,7 @@ mod listeners;
 mod lists;
 mod passing;
 mod process;
+mod reranker;
 mod risk;
 mod serving;
 mod templates;

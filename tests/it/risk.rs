@@ -43,3 +43,43 @@ async fn a_served_answer_that_a_fresh_one_repeats_counts_as_right() {
     let metrics = app.admin_get("/metrics").send().await;
     assert!(metrics.text().contains("dejavu_risk_least_score"), "{}", metrics.text());
 }
+
+/// Two answers that neither facts nor likeness tell apart.
+const KEPT: &str = "Open the account page and follow the link about a forgotten password.";
+const FRESH: &str = "Write to the help desk, and they will mail you a password for one day.";
+
+async fn judged(word: &'static str) -> (TestApp, serde_json::Value) {
+    let config = "[semantic.shadow]\nrate = 1.0\njudge_model = \"umpire\"\n[[route]]\nmodel = \"umpire\"\nto = [\"umpire\"]\n\
+                  [[route]]\nmodel = \"*\"\nto = [\"openai\"]\n";
+    let model = FakeUpstream::openai().reply(KEPT).always(FRESH);
+    let umpire = FakeUpstream::openai().named("umpire").always(word);
+    let app = TestApp::builder().upstream(model).upstream(umpire).config(config).semantic().start().await;
+    app.chat(ASKED).send().await;
+    assert_eq!(app.chat(REWORDED).send().await.header("x-cache-match"), "semantic");
+    let told = app.until_checked(1).await;
+    (app, told)
+}
+
+#[tokio::test]
+async fn a_judge_model_tells_where_comparing_does_not() {
+    for (word, wrong, after) in [("Same.", 0, ("HIT", "")), ("DIFFERENT", 1, ("MISS", "feedback"))] {
+        let (app, risk) = judged(word).await;
+        assert_eq!(
+            (&risk["checks"]["told"], &risk["groups"][0]["wrong"]),
+            (&1.into(), &wrong.into()),
+            "{word}: {risk}"
+        );
+        let asked = &app.upstreams[1].seen()[0].json();
+        assert_eq!(asked["model"], "umpire");
+        let question = asked["messages"][0]["content"].as_str().unwrap();
+        assert!([REWORDED, KEPT, FRESH].iter().all(|text| question.contains(text)), "{question}");
+        let reply = app.chat(REWORDED).header("x-cache-mode", "read-only").send().await;
+        assert_eq!((reply.outcome(), reply.reason()), after, "{word}");
+    }
+}
+
+#[tokio::test]
+async fn a_judge_model_that_says_neither_word_decides_nothing() {
+    let (_app, risk) = judged("It depends on what one needs.").await;
+    assert_eq!((&risk["checks"]["told"], &risk["checks"]["undecided"]), (&0.into(), &1.into()), "{risk}");
+}

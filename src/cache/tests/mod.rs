@@ -12,6 +12,7 @@ mod house;
 mod meaning;
 mod operators;
 mod purging;
+mod reranking;
 mod risk;
 mod upkeep;
 mod versions;

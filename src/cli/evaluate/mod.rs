@@ -10,6 +10,7 @@ mod pairs;
 mod plot;
 mod replay;
 mod rows;
+mod second;
 mod show;
 mod timeliness;
 mod vectors;
@@ -56,6 +57,9 @@ pub struct Arguments {
     /// The embedding model, by name or folder.
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
+    /// The second stage.
+    #[command(flatten)]
+    pub second: second::Arguments,
 }
 
 /// One operating point: where candidates begin to be accepted, by what.
@@ -103,9 +107,10 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let input = rows::read(&arguments.file, arguments.limit)?;
     let floor = arguments.min_similarity.unwrap_or(judge::Settings::default().min_similarity);
+    let second = second::Second::open(&arguments.second).await?;
     match input {
         rows::Input::Pairs(pairs) => {
-            let measured = pairs::measure(pairs, arguments.model.as_deref()).await?;
+            let measured = pairs::measure(pairs, arguments.model.as_deref(), &second).await?;
             let report = pairs::report(&measured, floor, arguments.errors);
             if let Some(path) = &arguments.plot {
                 let curves = pairs::curves(&measured);
@@ -114,7 +119,7 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             if arguments.json { print_json(&report) } else { show::pairs(&report) }
         }
         rows::Input::Log(lines) => {
-            let replayed = replay::replay(lines, arguments.model.as_deref()).await?;
+            let replayed = replay::replay(lines, arguments.model.as_deref(), &second).await?;
             let report = replay::report(&replayed, floor, arguments.errors);
             if let Some(path) = &arguments.plot {
                 write(path, &plot::svg("wrong among the hits", "hit rate", &replay::curves(&replayed)))?;

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::plot::Curve;
 use super::rows::Pair;
+use super::second::Second;
 use super::{Judge, Latency, Point, points, share, vectors};
 use crate::domain::Cause;
 use crate::policy::judge::{self, Candidate, Finding, Settings, judge};
@@ -45,7 +46,7 @@ impl Measured {
 }
 
 /// Embeds and judges every pair.
-pub(super) async fn measure(pairs: Vec<Pair>, model: Option<&str>) -> anyhow::Result<Vec<Measured>> {
+pub(super) async fn measure(pairs: Vec<Pair>, model: Option<&str>, second: &Second) -> anyhow::Result<Vec<Measured>> {
     let similarities: Vec<(f32, bool)> = if pairs.iter().all(|pair| pair.similarity.is_some()) {
         pairs.iter().map(|pair| (pair.similarity.unwrap_or_default(), true)).collect()
     } else {
@@ -57,14 +58,17 @@ pub(super) async fn measure(pairs: Vec<Pair>, model: Option<&str>) -> anyhow::Re
         pairs.iter().map(measured).collect()
     };
     judge::prepare();
-    let judged = |(pair, (similarity, comparable)): (Pair, (f32, bool))| {
-        let settings = Settings { min_similarity: -1.0 };
+    let settings = Settings { min_similarity: -1.0 };
+    let mut measured = Vec::with_capacity(pairs.len());
+    for (pair, (similarity, comparable)) in pairs.into_iter().zip(similarities) {
+        let candidates = [Candidate { prompt: &pair.b, similarity }];
         let started = Instant::now();
-        let mut judgement = judge(&pair.a, &[Candidate { prompt: &pair.b, similarity }], None, &settings);
+        let mut judgement = judge(&pair.a, &candidates, None, &settings);
         let micros = started.elapsed().as_secs_f64() * 1e6;
-        Measured { pair, similarity, comparable, finding: judgement.findings.remove(0), micros }
-    };
-    Ok(pairs.into_iter().zip(similarities).map(judged).collect())
+        second.read(&pair.a, &candidates, &mut judgement).await?;
+        measured.push(Measured { pair, similarity, comparable, finding: judgement.findings.remove(0), micros });
+    }
+    Ok(measured)
 }
 
 /// What one operating point makes of some pairs.
@@ -197,7 +201,7 @@ mod tests {
             pair("How do I reset my password?", "How can I reset my password?", true, 0.99),
             pair("How do I reset my password?", "I forgot my password, what now?", true, 0.4),
         ];
-        let measured = measure(rows, None).await.unwrap();
+        let measured = measure(rows, None, &Second::default()).await.unwrap();
         let report = report(&measured, 0.8, 5);
         let of = |name: &str| report.all.scores.iter().find(|score| score.point.name() == name).unwrap();
         assert_eq!((of("cosine >= 0.90").accepted, of("cosine >= 0.90").kept), (1.0, 0.5));

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::plot::Curve;
 use super::rows::Line;
+use super::second::Second;
 use super::{Judge, Latency, Point, points, share, vectors};
 use crate::domain::{Cause, Reason};
 use crate::embed::Embedding;
@@ -39,7 +40,7 @@ struct Neighbour {
 }
 
 /// Embeds every prompt and judges its neighbours.
-pub(super) async fn replay(lines: Vec<Line>, model: Option<&str>) -> anyhow::Result<Replayed> {
+pub(super) async fn replay(lines: Vec<Line>, model: Option<&str>, second: &Second) -> anyhow::Result<Replayed> {
     let embeddings = vectors::of(lines.iter().map(|line| &*line.prompt), model).await?;
     let placed: Vec<&Embedding> = lines.iter().map(|line| &embeddings[&*line.prompt]).collect();
     judge::prepare();
@@ -48,7 +49,7 @@ pub(super) async fn replay(lines: Vec<Line>, model: Option<&str>) -> anyhow::Res
     let mut micros = Vec::with_capacity(lines.len());
     for at in 0..lines.len() {
         let mut near = nearest(at, &placed, &lines);
-        micros.extend(judged(at, &mut near, &lines));
+        micros.extend(judged(at, &mut near, &lines, second).await?);
         neighbours.push(near);
         bar.inc(1);
     }
@@ -72,7 +73,7 @@ fn nearest(at: usize, placed: &[&Embedding], lines: &[Line]) -> Vec<Neighbour> {
 }
 
 /// Judges all neighbours, in portions as the engine would; returns the time of the first.
-fn judged(at: usize, near: &mut [Neighbour], lines: &[Line]) -> Option<f64> {
+async fn judged(at: usize, near: &mut [Neighbour], lines: &[Line], second: &Second) -> anyhow::Result<Option<f64>> {
     let settings = Settings { min_similarity: -1.0 };
     let mut first = None;
     for portion in near.chunks_mut(CANDIDATES) {
@@ -81,15 +82,16 @@ fn judged(at: usize, near: &mut [Neighbour], lines: &[Line]) -> Option<f64> {
             .map(|near| Candidate { prompt: &lines[near.line].prompt, similarity: near.similarity })
             .collect();
         let started = Instant::now();
-        let judgement = judge(&lines[at].prompt, &candidates, None, &settings);
+        let mut judgement = judge(&lines[at].prompt, &candidates, None, &settings);
         first = first.or(Some(started.elapsed().as_secs_f64() * 1e6));
+        second.read(&lines[at].prompt, &candidates, &mut judgement).await?;
         for (near, finding) in portion.iter_mut().zip(judgement.findings) {
             near.against = finding.against;
             near.score = finding.score;
             near.detail = finding.objections.first().map(|found| found.detail.clone()).unwrap_or_default();
         }
     }
-    first
+    Ok(first)
 }
 
 /// What came of the whole log at one operating point.

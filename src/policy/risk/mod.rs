@@ -37,11 +37,7 @@ pub fn hold_to(judgement: &mut Judgement, level: Option<Level>) {
             finding.against = Some(Cause::RiskBudget.into());
         }
     }
-    judgement.chosen = judgement.findings.iter().position(|finding| finding.against.is_none());
-    judgement.reason = match judgement.chosen {
-        Some(_) => None,
-        None => judgement.findings.first().and_then(|nearest| nearest.against),
-    };
+    judgement.settle();
 }
 
 /// The checks without any error that it takes to certify a budget at one of the [`LEVELS`]: 688 for 1 %.

@@ -160,6 +160,7 @@ fn considered(candidate: &Considered, served: Option<&(Arc<crate::domain::Entry>
         "template": finding.as_ref().and_then(|finding| finding.template),
         "features": finding.as_ref().and_then(|finding| finding.features),
         "score": finding.as_ref().map(|finding| finding.score),
+        "reranker": finding.as_ref().and_then(|finding| finding.sureness),
         "verdict": verdict,
     })
 }

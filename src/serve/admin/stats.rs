@@ -7,7 +7,7 @@ use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 use super::super::{Parts, Shared};
-use crate::cache::CanaryState;
+use crate::cache::{CanaryState, Readings};
 use crate::domain::Model;
 use crate::policy::risk::{Level, Standing};
 use crate::telemetry::Gauge;
@@ -77,6 +77,13 @@ fn gauges(parts: &Parts) -> Vec<Gauge> {
         spending.told as f64,
     ));
     gauges.push(plain("risk_checks_undecided", "Checks that could not tell", spending.undecided as f64));
+    if let Some(Readings { accepted, refused, late, failed }) = parts.engine.readings() {
+        for (outcome, count) in [("accepted", accepted), ("refused", refused), ("late", late), ("failed", failed)] {
+            let labels = vec![("outcome".to_owned(), outcome.to_owned())];
+            let help = "Requests since the start whose candidates the reranker was asked about";
+            gauges.push(Gauge { name: "reranked", help, labels, value: count as f64 });
+        }
+    }
     for upstream in parts.upstreams.health() {
         let mut add = |name, help, value| {
             gauges.push(Gauge { name, help, labels: vec![("upstream".to_owned(), upstream.name.clone())], value });

@@ -1,0 +1,108 @@
+//! The learned second stage: which candidates a model that reads two prompts together may answer for, and what its
+//! answer changes.
+//!
+//! Vetoes stay. What is left to the model is the gray zone: a candidate near enough for the operator and the caller,
+//! against which nothing speaks but words that no list knows and a similarity too small to answer for them.
+
+use serde::{Deserialize, Serialize};
+
+use super::judge::{Finding, Judgement};
+
+/// Where the model's word is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The least sureness, of at most 1, at which a candidate is accepted.
+    pub accept: f32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { accept: 0.9 }
+    }
+}
+
+/// Candidates that the model is asked about, at most: each costs two runs.
+const MOST: usize = 2;
+
+/// The places of those it is to be asked about, nearest first: none where the rules accept one by themselves.
+#[must_use]
+pub fn in_doubt(judgement: &Judgement) -> Vec<usize> {
+    if judgement.chosen.is_some() {
+        return Vec::new();
+    }
+    let doubtful = judgement.findings.iter().enumerate().filter(|(_, finding)| finding.doubtful);
+    doubtful.map(|(place, _)| place).take(MOST).collect()
+}
+
+/// Takes what the model said of the candidate at this place: how sure it is, in [0, 1], that both prompts ask the same.
+pub fn answer(judgement: &mut Judgement, place: usize, sureness: f32, settings: &Settings) {
+    let Some(finding) = judgement.findings.get_mut(place).filter(|finding| finding.doubtful) else { return };
+    finding.sureness = Some(sureness);
+    if sureness >= settings.accept {
+        accept(finding, sureness, settings);
+        judgement.settle();
+    }
+}
+
+/// The score counts from where the model is believed, as it counts from the bar elsewhere.
+fn accept(finding: &mut Finding, sureness: f32, settings: &Settings) {
+    finding.against = None;
+    finding.vetoes.clear();
+    finding.score = ((sureness - settings.accept) / (1.0 - settings.accept)).clamp(0.0, 1.0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::judge::{self, Candidate, judge};
+    use super::*;
+    use crate::domain::{Cause, Veto};
+
+    fn judged(asked: &str, candidates: &[(&str, f32)]) -> Judgement {
+        let candidates: Vec<_> =
+            candidates.iter().map(|(prompt, similarity)| Candidate { prompt, similarity: *similarity }).collect();
+        judge(asked, &candidates, None, &judge::Settings::default())
+    }
+
+    const ASKED: &str = "How do I paint my canoe?";
+    const UNSURE: (&str, f32) = ("How do I paint my fishing boat?", 0.83);
+
+    #[test]
+    fn what_similarity_did_not_answer_is_in_doubt_and_can_be_answered() {
+        let mut judgement = judged(ASKED, &[UNSURE]);
+        assert_eq!(in_doubt(&judgement), [0]);
+        let refused = judgement.clone();
+        answer(&mut judgement, 0, 0.89, &Settings::default());
+        assert_eq!((judgement.chosen, judgement.reason), (None, refused.reason));
+        assert_eq!(judgement.findings[0].sureness, Some(0.89));
+        answer(&mut judgement, 0, 0.95, &Settings::default());
+        assert_eq!((judgement.chosen, judgement.reason), (Some(0), None));
+        assert!((judgement.findings[0].score - 0.5).abs() < 1e-5, "{}", judgement.findings[0].score);
+        assert!(judgement.findings[0].vetoes.is_empty());
+    }
+
+    #[test]
+    fn a_veto_and_a_floor_cannot_be_answered() {
+        for (asked, candidate, against) in [
+            ("How do I turn on dark mode?", ("How do I turn off dark mode?", 0.97), Veto::Antonym.into()),
+            ("Convert 10 miles to km", ("Convert 12 miles to km", 0.97), Veto::Number.into()),
+            (ASKED, ("How do I paint my fishing boat?", 0.7), Cause::BelowThreshold.into()),
+            // Without a lexicon no veto speaks.
+            ("고양이는 겨울에 무엇을 먹나요?", ("고양이는 겨울에 무엇을 마시나요?", 0.9), Veto::Substitution.into()),
+        ] {
+            let mut judgement = judged(asked, &[candidate]);
+            assert!(in_doubt(&judgement).is_empty(), "{asked}: {:?}", judgement.findings[0]);
+            answer(&mut judgement, 0, 1.0, &Settings::default());
+            assert_eq!((judgement.chosen, judgement.findings[0].against), (None, Some(against)), "{asked}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_in_doubt_where_the_rules_accept_a_candidate() {
+        let judgement =
+            judged(ASKED, &[("How do I paint my fishing boat?", 0.84), ("How can I paint my canoe?", 0.82)]);
+        assert_eq!((judgement.chosen, in_doubt(&judgement)), (Some(1), vec![]));
+        let others = [UNSURE, ("What do I paint my kayak with?", 0.8), ("Which paint is right for a dinghy?", 0.8)];
+        assert_eq!(in_doubt(&judged(ASKED, &others)).len(), MOST);
+    }
+}
