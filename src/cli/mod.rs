@@ -110,6 +110,13 @@ enum Command {
     },
 }
 
+impl Command {
+    /// Whether it does one thing and ends, rather than serve clients that come and go.
+    const fn ends_by_itself(&self) -> bool {
+        !matches!(self, Self::Serve { print_default_config: false, .. } | Self::Demo { .. })
+    }
+}
+
 /// Which running server to speak to.
 #[derive(Debug, Args)]
 pub struct Server {
@@ -149,6 +156,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn perform(command: Command) -> Result<(), Exit> {
+    if command.ends_by_itself() {
+        // As everything in a pipe does: `dejavu evaluate FILE | head` ends when `head` has seen enough.
+        sigpipe::reset();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

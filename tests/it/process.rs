@@ -235,6 +235,19 @@ fn the_default_configuration_prints_and_checks_itself() {
     assert!(run(&["check-config", file.to_str().unwrap()]).status.success());
 }
 
+#[cfg(unix)]
+#[test]
+fn a_command_ends_quietly_when_nobody_reads_on() {
+    use std::os::unix::process::ExitStatusExt as _;
+    const SIGPIPE: i32 = 13;
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dejavu"));
+    let ended = command.args(["serve", "--print-default-config"]).stdout(writer).stderr(Stdio::piped());
+    let ended = ended.spawn().unwrap().wait_with_output().unwrap();
+    assert_eq!((ended.status.signal(), ended.stderr), (Some(SIGPIPE), Vec::new()));
+}
+
 #[test]
 fn an_admin_command_without_a_server_is_exit_69() {
     assert_eq!(run(&["stats", "--admin", "http://127.0.0.1:9"]).status.code(), Some(69));
