@@ -10,20 +10,27 @@ use super::{Kind, Token, Words};
 pub(crate) enum Tongue {
     /// A language of `tongues.txt`, by number; 0 is English.
     Listed(u8),
-    /// A script whose languages have no lexicon here, by its first code point.
+    /// A script whose languages have no lexicon here, by its first code point; [`LATIN`] where most words are of none of
+    /// the listed languages.
     Script(u16),
     /// Latin script without enough function words to tell.
     Unclear,
 }
 
+/// The first code point of the Latin script.
+const LATIN: u16 = 0x0041;
+
 impl Tongue {
     /// Judges by function words, else by script.
     pub(super) fn of(tokens: &[Token]) -> Self {
+        const ENOUGH_TO_TELL: usize = 3;
         let mut letters = 0_usize;
+        let mut known = 0_usize;
         let mut foreign = [(0_u16, 0_usize); 4];
         let mut counts = [0_usize; 16];
         for token in tokens.iter().filter(|token| token.kind == Kind::Word) {
             letters += 1;
+            known += usize::from(token.traits != Traits::default());
             if token.script != 0
                 && let Some(slot) = foreign.iter_mut().find(|(known, count)| *known == token.script || *count == 0)
             {
@@ -41,10 +48,12 @@ impl Tongue {
             return Self::Script(script);
         }
         let most = counts.iter().max().copied().unwrap_or_default();
-        // English wins ties: the judge knows it best.
+        // English wins ties: the judge knows it best. A word or two of it prove nothing among many that it has not.
+        let is_foreign = letters >= ENOUGH_TO_TELL && known * 2 < letters;
         match counts.iter().position(|count| *count == most) {
+            Some(tongue) if tongue > 0 && most >= 2 => Self::Listed(u8::try_from(tongue).unwrap_or_default()),
+            _ if is_foreign => Self::Script(LATIN),
             Some(0) if most > 0 => Self::Listed(0),
-            Some(tongue) if most >= 2 => Self::Listed(u8::try_from(tongue).unwrap_or_default()),
             _ => Self::Unclear,
         }
     }
@@ -55,6 +64,7 @@ impl Tongue {
             Self::Listed(tongue) => Lexicon::get().tongue_codes.get(usize::from(tongue)).map_or("en", |code| code),
             Self::Unclear => "unclear",
             Self::Script(block) => match block {
+                LATIN => "latin",
                 0x0370 => "greek",
                 0x0400 => "cyrillic",
                 0x0530 => "armenian",
@@ -93,7 +103,8 @@ impl Tongue {
 
     /// Whether two prompts are certainly in different languages.
     pub(crate) fn differs(self, other: Self) -> bool {
-        self != other && self != Self::Unclear && other != Self::Unclear
+        let known = |tongue| tongue != Self::Unclear && tongue != Self::Script(LATIN);
+        self != other && known(self) && known(other)
     }
 
     /// Gives the words the meaning they have in this language.
@@ -150,4 +161,56 @@ pub(super) const fn script(c: char) -> Option<u16> {
         _ => return None,
     };
     Some(block)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Reading, Words};
+    use crate::domain::{Cause, Veto};
+    use crate::policy::judge::{Candidate, Settings, judge};
+
+    fn code(prompt: &str) -> &'static str {
+        Reading::of(prompt, &Words::new()).tongue.code()
+    }
+
+    #[test]
+    fn languages_without_a_lexicon_are_not_taken_for_english() {
+        for prompt in [
+            "Mitä kissat syövät talvella?",
+            "Jak zresetować hasło do konta firmowego?",
+            "Şifremi nasıl sıfırlayabilirim?",
+            "Thủ đô của nước Pháp là gì?",
+            "Bagaimana cara mengatur ulang kata sandi saya?",
+            "Hogyan állíthatom vissza a jelszavamat?",
+            "Jaké je hlavní město Francie?",
+        ] {
+            assert_eq!(code(prompt), "latin", "{prompt}");
+        }
+    }
+
+    #[test]
+    fn english_with_names_and_jargon_stays_english() {
+        for prompt in [
+            "How do I restart kubelet on a k3s node?",
+            "Who directed Amélie and La Haine?",
+            "Is Thieu Nguyen still in office?",
+            "best ramen in Shinjuku",
+            "difference between ext4 and btrfs",
+        ] {
+            assert!(["en", "unclear"].contains(&code(prompt)), "{prompt}: {}", code(prompt));
+        }
+        assert_eq!(code("Wie setze ich mein Passwort zurück?"), "de");
+    }
+
+    #[test]
+    fn without_a_lexicon_nothing_but_the_same_words_very_near_will_do() {
+        let against = |a: &str, b: &str, similarity| {
+            judge(a, &[Candidate { prompt: b, similarity }], None, &Settings::default()).findings.remove(0).against
+        };
+        let (asked, again) = ("Mitä kissat syövät talvella?", "mitä kissat syövät talvella");
+        assert_eq!(against(asked, again, 0.94), Some(Cause::NoLexicon.into()));
+        assert_eq!(against(asked, again, 0.96), None);
+        let other = "Mitä kissat juovat talvella?";
+        assert_eq!(against(asked, other, 0.98), Some(Veto::Substitution.into()));
+    }
 }
