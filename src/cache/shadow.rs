@@ -133,8 +133,22 @@ impl Engine {
         Some(settings.risk.shadow.judge_model.clone()).filter(|model| !model.is_empty())
     }
 
+    /// Whether two answers say the same. The embedder is asked only where their words do not tell, and for one text at
+    /// a time, however many checks there are: nobody waits for those, and answers are long, so they must not take up
+    /// every copy of the model while somebody waits for a prompt's vector.
+    pub async fn agreement(&self, served: &str, fresh: &str) -> Agreement {
+        match compare(served, fresh, None) {
+            Agreement::Undecided => {}
+            told => return told,
+        }
+        let turn = self.comparing.lock().await;
+        let likeness = self.likeness(served, fresh).await;
+        drop(turn);
+        compare(served, fresh, likeness)
+    }
+
     /// Cosine similarity of two texts; `None` without an embedder, or where one of them is longer than it sees.
-    pub async fn likeness(&self, one: &str, other: &str) -> Option<f32> {
+    async fn likeness(&self, one: &str, other: &str) -> Option<f32> {
         let (one, other): (Arc<str>, Arc<str>) = (one.into(), other.into());
         let one = self.embeddings.embed(&one).await.ok()?;
         let other = self.embeddings.embed(&other).await.ok()?;
@@ -159,8 +173,7 @@ impl Due {
         let spoken = |entry: &Entry| wire::spoken(entry.surface(), &entry.recording.answer).map(|said| said.text);
         let (Some(old), Some(new)) = (spoken(&refused), spoken(&answer)) else { return };
         self.engine.tasks.spawn(async move {
-            let likeness = engine.likeness(&old, &new).await;
-            let wrong = match compare(&old, &new, likeness) {
+            let wrong = match engine.agreement(&old, &new).await {
                 Agreement::Same => false,
                 Agreement::Different => true,
                 Agreement::Undecided => return,

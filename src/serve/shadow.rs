@@ -15,7 +15,7 @@ use super::call::Call;
 use super::tape::Tape;
 use crate::cache::{Checking, Compared};
 use crate::domain::{Asked, Location, Recording, Surface};
-use crate::policy::risk::{Agreement, compare};
+use crate::policy::risk::Agreement;
 use crate::upstream::{Outgoing, Plan};
 use crate::wire;
 
@@ -79,8 +79,7 @@ async fn told(parts: &Parts, served: &Recording, fresh: &Recording, from: Locati
     let (Some(served), Some(fresh)) = (spoken(served), spoken(fresh)) else {
         return (Compared::Undecided, 0);
     };
-    let likeness = parts.engine.likeness(&served, &fresh).await;
-    match compare(&served, &fresh, likeness) {
+    match parts.engine.agreement(&served, &fresh).await {
         Agreement::Same => (Compared::Same, 0),
         Agreement::Different => (Compared::Different, 0),
         Agreement::Undecided => {

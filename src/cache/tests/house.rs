@@ -219,12 +219,23 @@ pub(super) struct FakeEmbedder {
     pub fault: Mutex<Option<EmbedError>>,
     pub window: usize,
     pub calls: AtomicUsize,
+    /// Texts that are being embedded, and the most that ever were at once.
+    busy: AtomicUsize,
+    pub most_at_once: AtomicUsize,
 }
 
 impl FakeEmbedder {
     pub(super) fn new(space: &str) -> Self {
         let space = Space { id: SpaceId(space.into()), model: space.to_owned(), dimension: 64, max_tokens: 256 };
-        Self { space, places: Mutex::default(), fault: Mutex::default(), window: 1000, calls: AtomicUsize::new(0) }
+        Self {
+            space,
+            places: Mutex::default(),
+            fault: Mutex::default(),
+            window: 1000,
+            calls: AtomicUsize::new(0),
+            busy: AtomicUsize::new(0),
+            most_at_once: AtomicUsize::new(0),
+        }
     }
 
     /// Makes `text` lie at this cosine from `other`.
@@ -259,6 +270,10 @@ impl FakeEmbedder {
 impl Embedder for FakeEmbedder {
     async fn embed(&self, text: &str) -> Result<Embedding, EmbedError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
+        let busy = self.busy.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_at_once.fetch_max(busy, Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        self.busy.fetch_sub(1, Ordering::SeqCst);
         if let Some(fault) = self.fault.lock().clone() {
             return Err(fault);
         }

@@ -1,11 +1,12 @@
 //! The share of wrong answers among those served by meaning, and what is done about it.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::house::{Ask, House, ask, said, settings};
 use crate::cache::{Compared, Group, Settings};
 use crate::domain::{Directives, Mode};
-use crate::policy::risk::{self, Move, Shadow, Standing, UntilCertified};
+use crate::policy::risk::{self, Agreement, Move, Shadow, Standing, UntilCertified};
 
 /// So many questions that are answered, each with a rewording at this cosine.
 async fn answered(house: &House, count: usize, cosine: f32) -> Vec<Ask> {
@@ -187,4 +188,21 @@ async fn what_the_level_refuses_is_compared_with_the_answer_that_comes_for_nothi
     let all = house.engine.risk().groups.into_iter().find(|(group, _)| *group == Group::All).unwrap().1;
     let found = all.at(risk::Level::LOOSEST);
     assert_eq!((found.checked.checks, found.checked.wrong, found.served), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn answers_are_embedded_one_at_a_time_and_only_where_their_words_do_not_tell() {
+    let house = House::open().await;
+    let long = |subject: &str| format!("It is about {subject}. {}", "There is much to be said about that. ".repeat(8));
+    let agreement = |one: String, other: String| {
+        let engine = house.engine.clone();
+        async move { engine.agreement(&one, &other).await }
+    };
+    assert_eq!(agreement("Yes, it is.".into(), "yes it is".into()).await, Agreement::Same);
+    assert_eq!(agreement("Yes, it is.".into(), "No, it is not.".into()).await, Agreement::Different);
+    assert_eq!(house.embedder.calls(), 0);
+    let all = ["trees", "ships", "clouds"].map(|subject| agreement(long(subject), long("stones")));
+    futures_util::future::join_all(all).await;
+    assert_eq!(house.embedder.calls(), 6);
+    assert_eq!(house.embedder.most_at_once.load(Ordering::SeqCst), 1);
 }
