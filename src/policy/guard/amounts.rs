@@ -8,7 +8,8 @@ use crate::policy::reading::{Kind, Reading, Token};
 
 /// Both name numbers, and not the same ones. A number on one side only is no reason by itself.
 pub(super) fn number(c: &Comparison<'_>) -> Option<Objection> {
-    if !c.is_close() {
+    let names_any = |reading: &Reading| reading.tokens.iter().any(|token| token.kind == Kind::Number);
+    if !names_any(c.a) || !names_any(c.b) || !c.is_close() {
         return None;
     }
     let (a, b) = (numbers(c.a), numbers(c.b));
@@ -18,7 +19,7 @@ pub(super) fn number(c: &Comparison<'_>) -> Option<Objection> {
         ids.dedup();
         ids
     };
-    if a.is_empty() || b.is_empty() || ids(&a) == ids(&b) {
+    if ids(&a) == ids(&b) {
         return None;
     }
     let odd = |these: &[&Token], those: &[&Token]| -> Vec<String> {

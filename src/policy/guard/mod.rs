@@ -28,8 +28,11 @@ pub struct Objection {
 
 impl Objection {
     pub(super) fn new(veto: Veto, asked: impl AsRef<str>, candidate: impl AsRef<str>) -> Self {
-        let shown = |side: &str| if side.is_empty() { "-".to_owned() } else { side.to_owned() };
-        Self { veto, detail: format!("{} / {}", shown(asked.as_ref()), shown(candidate.as_ref())), until: None }
+        fn shown(side: &str) -> &str {
+            if side.is_empty() { "-" } else { side }
+        }
+        let detail = [shown(asked.as_ref()), shown(candidate.as_ref())].join(" / ");
+        Self { veto, detail, until: None }
     }
 
     /// The same, up to this similarity.
