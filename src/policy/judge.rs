@@ -275,6 +275,12 @@ mod tests {
     }
 
     #[test]
+    fn a_verb_more_that_has_an_opposite_asks_for_more() {
+        let found = |similarity| one("When does the marathon start?", "When is the marathon?", similarity).against;
+        assert_eq!((found(0.87), found(0.89)), (Some(Veto::Scope.into()), None));
+    }
+
+    #[test]
     fn a_score_is_counted_from_the_bar_of_its_kind_of_pair() {
         let reworded = one("How do I reset my password?", "How can I reset my password?", 0.95);
         assert!((reworded.score - 0.8).abs() < 1e-6, "{}", reworded.score);

@@ -30,17 +30,19 @@ pub(super) fn scope(c: &Comparison<'_>) -> Option<Objection> {
 // From where a word more changes nothing, by its kind (measured: docs/decision-policy.md).
 const FRAME: f32 = 0.80;
 const VERB: f32 = 0.86;
+const OPPOSED: f32 = 0.88;
 const NOUN: f32 = 0.90;
 const SEVERAL: f32 = 0.92;
 
 /// From where this word may go unsaid: a noun that frames the question (`the formula for`) early, a verb that supports
-/// another word (`implement a cache`) or another noun later. `None` for what narrows the question: adjectives and
+/// another word (`implement a cache`), a verb that has an opposite or another noun later. `None` for what narrows the question: adjectives and
 /// adverbs, names, what follows a preposition (`per file`) or stands before a noun that both have (`fishing license`),
 /// and verbs that turn the sentence around.
 fn bar(token: &Token, c: &Comparison<'_>) -> Option<f32> {
-    let plain = token.kind == Kind::Word && token.is(Traits::KNOWN) && !token.capital && !token.possessive;
+    let name = token.is(Traits::NAME) || token.capital && !token.starts;
+    let plain = token.kind == Kind::Word && token.is(Traits::KNOWN) && !name && !token.possessive;
     let narrows = token.is(Traits::ADVERSE) || token.quantity.is_some() || token.member.is_some();
-    if !plain || narrows || token.is(Traits::NAME) {
+    if !plain || narrows {
         return None;
     }
     let one = if c.a.find(token.id).is_some() { c.a } else { c.b };
@@ -59,11 +61,12 @@ fn bar(token: &Token, c: &Comparison<'_>) -> Option<f32> {
     if adjunct || is_told || token.is(Traits::MODIFIER) {
         return None;
     }
-    // A verb with an opposite says what is done: `increase my limit`, not `my limit`.
-    if token.is(Traits::VERB) && Lexicon::get().has_opposite(token.id) {
-        return None;
+    if !token.is(Traits::VERB) {
+        return (!describes).then_some(NOUN);
     }
-    if token.is(Traits::VERB) { (!article).then_some(VERB) } else { (!describes).then_some(NOUN) }
+    // A verb with an opposite may be all that is asked (`increase my limit`, `my limit`), so it asks for more.
+    let acts = Lexicon::get().has_opposite(token.id);
+    (!article).then_some(if acts { OPPOSED } else { VERB })
 }
 
 /// An owner on one side that on the other side stands alone: neither `of` it, nor before the same thing.
@@ -80,6 +83,8 @@ fn owner<'a>(one: &'a Reading, other: &'a Reading) -> Option<&'a Token> {
             !same.possessive && !of && next(other, place).map(|token| token.id) != Some(owned.id)
         };
         let mut places = other.tokens.iter().enumerate().filter(|(_, same)| same.id == token.id).peekable();
-        (token.possessive && places.peek().is_some() && places.all(alone)).then_some(token)
+        // A time owns nothing: `tomorrow's meeting`.
+        let owns = token.possessive && token.quantity.is_none();
+        (owns && places.peek().is_some() && places.all(alone)).then_some(token)
     })
 }
