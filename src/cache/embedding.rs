@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use crate::domain::{Cause, Embedded, Seen};
-use crate::embed::{EmbedError, Embedder};
+use crate::embed::{EmbedError, Embedder, Embedding};
 
 type Pending = OnceCell<Result<Embedded, Cause>>;
 
@@ -44,7 +44,7 @@ impl Embeddings {
     pub(super) async fn embed(&self, prompt: &Arc<str>) -> Result<Embedded, Cause> {
         let Some(embedder) = self.embedder() else { return Err(Cause::NoEmbedder) };
         let pending = self.pending(prompt);
-        let embedded = pending.get_or_init(|| ask(&*embedder, prompt)).await.clone();
+        let embedded = pending.get_or_init(async || told(&*embedder, embedder.embed(prompt).await)).await.clone();
         drop(pending);
         let mut all = self.pending.lock();
         if all.get(prompt).is_some_and(|cell| cell.strong_count() == 0) {
@@ -87,11 +87,18 @@ pub(super) fn together(last: Embedded, earlier: Vec<Embedded>) -> Embedded {
     Embedded { earlier, ..last }
 }
 
-pub(super) async fn ask(embedder: &dyn Embedder, prompt: &str) -> Result<Embedded, Cause> {
-    let space = &embedder.space().id;
-    match embedder.embed(prompt).await {
-        Ok(seen) => {
-            Ok(Embedded { vector: seen.vector, space: space.clone(), unseen: seen.unseen, earlier: Vec::new() })
+/// A text that no request waits for, as an embedder sees it.
+///
+/// # Errors
+/// Why there is no embedding.
+pub(super) async fn aside(embedder: &dyn Embedder, text: &str) -> Result<Embedded, Cause> {
+    told(embedder, embedder.embed_aside(text).await)
+}
+
+fn told(embedder: &dyn Embedder, outcome: Result<Embedding, EmbedError>) -> Result<Embedded, Cause> {
+    match outcome {
+        Ok(Embedding { vector, unseen }) => {
+            Ok(Embedded { vector, space: embedder.space().id.clone(), unseen, earlier: Vec::new() })
         }
         Err(EmbedError::Busy) => Err(Cause::EmbedBusy),
         Err(EmbedError::Timeout) => Err(Cause::EmbedTimeout),

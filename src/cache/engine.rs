@@ -75,8 +75,6 @@ pub struct Engine {
     pub(super) wrongs: Wrongs,
     pub(super) risk: Risk,
     pub(super) reranking: Reranking,
-    /// Held while two answers are embedded to be compared.
-    pub(super) comparing: tokio::sync::Mutex<()>,
     pub(super) warmth: Warmth,
     pub(super) backlog: Backlog,
     /// The longest time past expiry for which a route was seen to let answers be served, in milliseconds.
@@ -96,7 +94,6 @@ impl Engine {
             canaries: Canaries::open(ledger.clone()).await,
             wrongs: Wrongs::open(ledger.clone()).await,
             risk: Risk::open(ledger.clone(), &settings.risk, clock.now()).await,
-            comparing: tokio::sync::Mutex::default(),
             purges: PurgeLog::default(),
             flushes: Flushes::open(ledger.clone()).await,
             popularity: popularity(ledger.clone()),

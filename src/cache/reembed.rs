@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::embedding::{ask, together};
+use super::embedding::{aside, together};
 use super::engine::Engine;
 use super::facts::Facts;
 use crate::domain::{Cause, Embedded, Entry, Placement, Wider};
@@ -112,7 +112,7 @@ async fn patiently(embedder: &dyn Embedder, prompt: &str) -> Result<Embedded, Ca
     const TRIES: u32 = 8;
     let mut pause = Duration::from_millis(50);
     for _ in 0..TRIES {
-        match ask(embedder, prompt).await {
+        match aside(embedder, prompt).await {
             Err(Cause::EmbedBusy | Cause::EmbedTimeout) => tokio::time::sleep(pause).await,
             done => return done,
         }

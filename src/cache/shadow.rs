@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::embedding::aside;
 use super::engine::Engine;
 use super::risk::Matched;
 use super::ticket::{Due, Ticket};
@@ -133,25 +134,20 @@ impl Engine {
         Some(settings.risk.shadow.judge_model.clone()).filter(|model| !model.is_empty())
     }
 
-    /// Whether two answers say the same. The embedder is asked only where their words do not tell, and for one text at
-    /// a time, however many checks there are: nobody waits for those, and answers are long, so they must not take up
-    /// every copy of the model while somebody waits for a prompt's vector.
+    /// Whether two answers say the same. The embedder is asked only where their words do not tell.
     pub async fn agreement(&self, served: &str, fresh: &str) -> Agreement {
         match compare(served, fresh, None) {
             Agreement::Undecided => {}
             told => return told,
         }
-        let turn = self.comparing.lock().await;
         let likeness = self.likeness(served, fresh).await;
-        drop(turn);
         compare(served, fresh, likeness)
     }
 
     /// Cosine similarity of two texts; `None` without an embedder, or where one of them is longer than it sees.
     async fn likeness(&self, one: &str, other: &str) -> Option<f32> {
-        let (one, other): (Arc<str>, Arc<str>) = (one.into(), other.into());
-        let one = self.embeddings.embed(&one).await.ok()?;
-        let other = self.embeddings.embed(&other).await.ok()?;
+        let embedder = self.embeddings.embedder()?;
+        let (one, other) = (aside(&*embedder, one).await.ok()?, aside(&*embedder, other).await.ok()?);
         let seen = one.unseen.is_none() && other.unseen.is_none() && one.space == other.space;
         seen.then(|| one.vector.cosine(&other.vector))
     }

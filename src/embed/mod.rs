@@ -69,6 +69,14 @@ pub trait Embedder: Send + Sync + std::fmt::Debug {
     /// When the queue is full, the deadline passes, or the model fails.
     async fn embed(&self, text: &str) -> Result<Embedding, EmbedError>;
 
+    /// Embeds a text that no request waits for, with what the machine has left. By default as any other.
+    ///
+    /// # Errors
+    /// As [`Embedder::embed`], after a longer wait.
+    async fn embed_aside(&self, text: &str) -> Result<Embedding, EmbedError> {
+        self.embed(text).await
+    }
+
     /// The space of every vector it returns.
     fn space(&self) -> &Space;
 }

@@ -179,11 +179,13 @@ fn start(settings: &Settings, progress: Progress) -> Result<Arc<dyn Embedder>, O
         dimension = first.first().map_or(0, |embedding| embedding.vector.dimension());
         models.push(model);
     }
+    let aside = OnnxModel::load(&recipe, 1)?;
     let window = models.first().map_or(recipe.window, OnnxModel::window);
     let space = recipe.space(dimension, window);
     tracing::info!(model = %space.model, space = %space.id.0, dimension, window, "the embedder is ready");
     let limits = Limits { queue: settings.queue, deadline: settings.deadline.0, recent: settings.recent };
-    let embedder = QueuedEmbedder::start(space, models, limits).map_err(|why| OpenError::Threads(why.to_string()))?;
+    let embedder =
+        QueuedEmbedder::start(space, models, Some(aside), limits).map_err(|why| OpenError::Threads(why.to_string()))?;
     Ok(Arc::new(embedder))
 }
 

@@ -17,7 +17,8 @@ pub struct Settings {
     pub precision: Precision,
     /// Cores one run of the model uses. `0` means every core of the machine, four at most.
     pub threads: usize,
-    /// How many copies of the model work side by side, each on a thread of its own.
+    /// How many copies of the model work side by side, each on a thread of its own. One more embeds what no request waits
+    /// for.
     pub sessions: usize,
     /// How many texts may wait for the model before further ones are forwarded unembedded.
     pub queue: usize,
@@ -40,7 +41,7 @@ impl Default for Settings {
             model: "all-MiniLM-L6-v2".to_owned(),
             precision: Precision::Int8,
             threads: 0,
-            sessions: 2,
+            sessions: 1,
             queue: 256,
             deadline: Lasting::millis(500),
             recent: 4096,

@@ -3,6 +3,10 @@
 //! Running a model blocks for milliseconds and wants the model to itself, so it happens neither on the runtime's
 //! threads nor under a lock. A caller never waits long: a full queue is refused at once, and a deadline ends the
 //! wait; both mean that the request is forwarded. Texts that wait together run together where the model allows it.
+//!
+//! What no request waits for (the answers of checks, entries of an earlier model) has a model, a queue and a thread of its
+//! own, which the system runs when the others leave it time: an answer of a few hundred words takes ten times as
+//! long as a prompt, and prompts would wait behind it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,6 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use thread_priority::{ThreadPriority, set_current_thread_priority};
 use tokio::sync::oneshot;
 
 use super::recent::Recent;
@@ -44,12 +49,22 @@ pub(super) struct Limits {
 /// this size takes about as long as one text as long as the window.
 const BATCH_BYTES: usize = 1024;
 
+/// How long a text waits that no request waits for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Embeds on threads of its own.
 pub(super) struct QueuedEmbedder {
     space: Space,
+    lane: Lane,
+    /// For what no request waits for; where there is none, such texts go with the others.
+    aside: Option<Lane>,
+    recent: Arc<Mutex<Recent>>,
+}
+
+/// A queue, and how long one waits for what comes out of it.
+struct Lane {
     jobs: SyncSender<Job>,
     deadline: Duration,
-    recent: Arc<Mutex<Recent>>,
 }
 
 impl std::fmt::Debug for QueuedEmbedder {
@@ -66,40 +81,79 @@ struct Job {
 }
 
 impl QueuedEmbedder {
-    /// Starts one thread for each model; all serve one queue. The threads end with the embedder.
+    /// Starts one thread for each model; all serve one queue, but for the one that embeds `aside`. The threads end with
+    /// the embedder.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(super) fn start<M: TextModel>(space: Space, models: Vec<M>, limits: Limits) -> std::io::Result<Self> {
+    pub(super) fn start<M: TextModel>(
+        space: Space,
+        models: Vec<M>,
+        aside: Option<M>,
+        limits: Limits,
+    ) -> std::io::Result<Self> {
+        let recent = Arc::new(Mutex::new(Recent::new(limits.recent)));
+        let lane = Lane::start(models, limits, &recent, "embed", || {})?;
+        let patient = Limits { deadline: limits.deadline.max(PATIENCE), ..limits };
+        let aside = aside.map(|model| Lane::start(vec![model], patient, &recent, "aside", step_back)).transpose()?;
+        Ok(Self { space, lane, aside, recent })
+    }
+
+    async fn embed_in(&self, lane: &Lane, text: &str) -> Result<Embedding, EmbedError> {
+        let digest = Digest::of(text.as_bytes());
+        if let Some(known) = self.recent.lock().get(digest) {
+            return Ok(known);
+        }
+        let (reply, answer) = oneshot::channel();
+        match lane.jobs.try_send(Job { text: Arc::from(text), digest, reply }) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => return Err(EmbedError::Busy),
+            Err(TrySendError::Disconnected(_)) => return Err(EmbedError::Fault("its threads are gone".to_owned())),
+        }
+        match tokio::time::timeout(lane.deadline, answer).await {
+            Err(_) => Err(EmbedError::Timeout),
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(EmbedError::Fault("its thread ended".to_owned())),
+        }
+    }
+}
+
+impl Lane {
+    fn start<M: TextModel>(
+        models: Vec<M>,
+        limits: Limits,
+        recent: &Arc<Mutex<Recent>>,
+        name: &str,
+        first: fn(),
+    ) -> std::io::Result<Self> {
         let (jobs, queue) = sync_channel(limits.queue.max(1));
         let queue = Arc::new(Mutex::new(queue));
-        let recent = Arc::new(Mutex::new(Recent::new(limits.recent)));
         for (number, model) in models.into_iter().enumerate() {
-            let (queue, recent) = (Arc::clone(&queue), Arc::clone(&recent));
-            std::thread::Builder::new().name(format!("embed-{number}")).spawn(move || serve(model, &queue, &recent))?;
+            let (queue, recent) = (Arc::clone(&queue), Arc::clone(recent));
+            std::thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
+                first();
+                serve(model, &queue, &recent);
+            })?;
         }
-        Ok(Self { space, jobs, deadline: limits.deadline, recent })
+        Ok(Self { jobs, deadline: limits.deadline })
+    }
+}
+
+/// Has this thread run when others leave it time.
+fn step_back() {
+    if let Err(fault) = set_current_thread_priority(ThreadPriority::Min) {
+        tracing::debug!(?fault, "embedding in the background keeps its priority");
     }
 }
 
 #[async_trait]
 impl Embedder for QueuedEmbedder {
     async fn embed(&self, text: &str) -> Result<Embedding, EmbedError> {
-        let digest = Digest::of(text.as_bytes());
-        if let Some(known) = self.recent.lock().get(digest) {
-            return Ok(known);
-        }
-        let (reply, answer) = oneshot::channel();
-        match self.jobs.try_send(Job { text: Arc::from(text), digest, reply }) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => return Err(EmbedError::Busy),
-            Err(TrySendError::Disconnected(_)) => return Err(EmbedError::Fault("its threads are gone".to_owned())),
-        }
-        match tokio::time::timeout(self.deadline, answer).await {
-            Err(_) => Err(EmbedError::Timeout),
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(EmbedError::Fault("its thread ended".to_owned())),
-        }
+        self.embed_in(&self.lane, text).await
+    }
+
+    async fn embed_aside(&self, text: &str) -> Result<Embedding, EmbedError> {
+        self.embed_in(self.aside.as_ref().unwrap_or(&self.lane), text).await
     }
 
     fn space(&self) -> &Space {
@@ -231,7 +285,7 @@ mod tests {
         let model = Stepped { began: began_tx, leave: leave_rx, batches };
         let space = Space { id: SpaceId("test".into()), model: "test".to_owned(), dimension: 2, max_tokens: 8 };
         let limits = Limits { queue, deadline, recent: 16 };
-        let embedder = Arc::new(QueuedEmbedder::start(space, vec![model], limits).unwrap());
+        let embedder = Arc::new(QueuedEmbedder::start(space, vec![model], None, limits).unwrap());
         House { embedder, began, leave }
     }
 
@@ -336,6 +390,46 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_nobody_waits_for_holds_up_no_request() {
+        let stepped = || {
+            let (began_tx, began) = mpsc::channel();
+            let (leave, leave_rx) = mpsc::channel();
+            (Stepped { began: began_tx, leave: leave_rx, batches: true }, began, leave)
+        };
+        let (model, _began, leave) = stepped();
+        let (patient, aside_began, aside_leave) = stepped();
+        let space = Space { id: SpaceId("test".into()), model: "test".to_owned(), dimension: 2, max_tokens: 8 };
+        let limits = Limits { queue: 8, deadline: PATIENT, recent: 16 };
+        let embedder = Arc::new(QueuedEmbedder::start(space, vec![model], Some(patient), limits).unwrap());
+        let answer = {
+            let embedder = Arc::clone(&embedder);
+            tokio::runtime::Handle::current().spawn(async move { embedder.embed_aside("a long answer").await })
+        };
+        tokio::task::yield_now().await;
+        assert_eq!(aside_began.recv().unwrap().len(), 1);
+        leave.send(()).unwrap();
+        assert!(embedder.embed("a prompt").await.is_ok());
+        aside_leave.send(()).unwrap();
+        assert_eq!(answer.await.unwrap(), embedding("a long answer").map_err(EmbedError::Fault));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_thread_that_steps_back_is_the_last_to_run() {
+        let niceness = || {
+            let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+            // Fields after the name, which stands in parentheses: niceness is the 17th of them.
+            stat.rsplit(") ").next().unwrap().split(' ').nth(16).unwrap().parse::<i32>().unwrap()
+        };
+        let before = niceness();
+        let after = std::thread::spawn(move || {
+            step_back();
+            niceness()
+        });
+        assert_eq!((after.join().unwrap(), niceness()), (19, before));
+    }
+
+    #[tokio::test]
     async fn a_text_asked_again_is_remembered() {
         let house = house(8, PATIENT, true);
         house.leave.send(()).unwrap();
@@ -357,9 +451,9 @@ mod tests {
         }
         let space = Space { id: SpaceId("test".into()), model: "test".to_owned(), dimension: 2, max_tokens: 8 };
         let limits = Limits { queue: 1, deadline: PATIENT, recent: 0 };
-        let none = QueuedEmbedder::start::<Stubborn>(space.clone(), vec![], limits).unwrap();
+        let none = QueuedEmbedder::start::<Stubborn>(space.clone(), vec![], None, limits).unwrap();
         assert!(matches!(none.embed("text").await, Err(EmbedError::Fault(_))));
-        let loses = QueuedEmbedder::start(space, vec![Stubborn], limits).unwrap();
+        let loses = QueuedEmbedder::start(space, vec![Stubborn], None, limits).unwrap();
         assert_eq!(loses.embed("text").await, Err(EmbedError::Fault("it lost a text".to_owned())));
     }
 }

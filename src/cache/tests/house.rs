@@ -219,9 +219,8 @@ pub(super) struct FakeEmbedder {
     pub fault: Mutex<Option<EmbedError>>,
     pub window: usize,
     pub calls: AtomicUsize,
-    /// Texts that are being embedded, and the most that ever were at once.
-    busy: AtomicUsize,
-    pub most_at_once: AtomicUsize,
+    /// Of the calls, those for texts that no request waits for.
+    pub aside: AtomicUsize,
 }
 
 impl FakeEmbedder {
@@ -233,8 +232,7 @@ impl FakeEmbedder {
             fault: Mutex::default(),
             window: 1000,
             calls: AtomicUsize::new(0),
-            busy: AtomicUsize::new(0),
-            most_at_once: AtomicUsize::new(0),
+            aside: AtomicUsize::new(0),
         }
     }
 
@@ -270,10 +268,6 @@ impl FakeEmbedder {
 impl Embedder for FakeEmbedder {
     async fn embed(&self, text: &str) -> Result<Embedding, EmbedError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
-        let busy = self.busy.fetch_add(1, Ordering::SeqCst) + 1;
-        self.most_at_once.fetch_max(busy, Ordering::SeqCst);
-        tokio::task::yield_now().await;
-        self.busy.fetch_sub(1, Ordering::SeqCst);
         if let Some(fault) = self.fault.lock().clone() {
             return Err(fault);
         }
@@ -281,6 +275,11 @@ impl Embedder for FakeEmbedder {
         let unseen = &text[seen.len()..];
         let vector = Vector::normalised(self.raw(&seen)).expect("a direction");
         Ok(Embedding { vector, unseen: (!unseen.is_empty()).then(|| Digest::of(unseen.as_bytes())) })
+    }
+
+    async fn embed_aside(&self, text: &str) -> Result<Embedding, EmbedError> {
+        self.aside.fetch_add(1, Ordering::SeqCst);
+        self.embed(text).await
     }
 
     fn space(&self) -> &Space {
