@@ -9,6 +9,15 @@
 //!
 //! and q'x' is arithmetic on small whole numbers. A vector whose bound does not reach the worst of the best found so
 //! far is none of the best. All others are scored exactly, so the result is the one of an exact scan.
+//!
+//! Most vectors need not even be read whole. The first half of each stands apart from the second, of which the length
+//! is known, and by Cauchy and Schwarz again
+//!
+//! ```text
+//! q'x' <= (first halves) + |second half of q'| |second half of x'|
+//! ```
+//!
+//! where that does not reach either, the second half stays where it is.
 
 use std::ops::Range;
 
@@ -24,7 +33,8 @@ const MOST_COMPONENTS: usize = 8_256;
 /// The sketches of a matrix's rows.
 #[derive(Debug)]
 pub(super) struct Sketches {
-    codes: Rows<i8>,
+    first: Rows<i8>,
+    second: Rows<i8>,
     marks: Vec<Mark>,
 }
 
@@ -35,6 +45,8 @@ struct Mark {
     scale: f32,
     /// The length of what the codes leave out, rounded up.
     lost: f32,
+    /// The length of what the second half of the codes stands for, rounded up.
+    second: f32,
 }
 
 /// A query, made ready for comparing with sketches.
@@ -49,20 +61,25 @@ pub(super) struct Probe {
 impl Sketches {
     /// No rows yet.
     pub(super) const fn new(dimension: usize) -> Self {
-        Self { codes: Rows::new(dimension), marks: Vec::new() }
+        let first = half(dimension);
+        Self { first: Rows::new(first), second: Rows::new(dimension - first), marks: Vec::new() }
     }
 
     /// Appends the sketch of a vector.
     pub(super) fn push(&mut self, vector: &[f32]) {
         let (codes, mark) = sketch(vector, STORED);
         #[expect(clippy::cast_possible_truncation, reason = "codes lie in -127..=127")]
-        self.codes.push(&codes.iter().map(|code| *code as i8).collect::<Vec<_>>());
+        let codes: Vec<i8> = codes.iter().map(|code| *code as i8).collect();
+        let (first, second) = codes.split_at(half(codes.len()));
+        self.first.push(first);
+        self.second.push(second);
         self.marks.push(mark);
     }
 
     /// Takes a row out by putting the last row in its place.
     pub(super) fn swap_remove(&mut self, row: Row) {
-        self.codes.swap_remove(row);
+        self.first.swap_remove(row);
+        self.second.swap_remove(row);
         self.marks.swap_remove(row as usize);
         if self.marks.capacity() > 4 * self.marks.len().max(1) {
             self.marks.shrink_to(2 * self.marks.len());
@@ -73,22 +90,29 @@ impl Sketches {
     pub(super) fn scan(&self, probe: &Probe, rows: Range<usize>, mut bar: f32, mut reached: impl FnMut(Row) -> f32) {
         const BLOCK: usize = 256;
         let mut sums = [0; BLOCK];
-        let mut row = Row::try_from(rows.start).expect("rows are counted in u32");
+        let mut left: Vec<(Row, i32)> = Vec::with_capacity(BLOCK);
+        let mut block = Row::try_from(rows.start).expect("rows are counted in u32");
+        let (asked_first, asked_second) = probe.codes.split_at(half(probe.codes.len()));
         let marks = self.marks[rows.clone()].chunks(BLOCK);
-        for (codes, marks) in self.codes.blocks(rows, BLOCK).zip(marks) {
-            products(codes, &probe.codes, &mut sums);
-            for (sum, mark) in sums.iter().zip(marks) {
-                if probe.bound(*sum, *mark) >= bar {
-                    bar = reached(row);
+        for (codes, marks) in self.first.blocks(rows, BLOCK).zip(marks) {
+            products(codes, asked_first, &mut sums);
+            let reaching =
+                sums.iter().zip(marks).zip(block..).filter(|((sum, mark), _)| probe.first(**sum, **mark) >= bar);
+            left.clear();
+            left.extend(reaching.map(|((sum, _), row)| (row, *sum)));
+            add_products(&self.second, asked_second, &mut left);
+            for (row, sum) in &left {
+                if probe.bound(*sum, self.marks[*row as usize]) >= bar {
+                    bar = reached(*row);
                 }
-                row += 1;
             }
+            block += Row::try_from(marks.len()).expect("a block is small");
         }
     }
 
     /// Memory, in bytes.
     pub(super) const fn bytes(&self) -> usize {
-        self.codes.bytes() + self.marks.capacity() * size_of::<Mark>()
+        self.first.bytes() + self.second.bytes() + self.marks.capacity() * size_of::<Mark>()
     }
 }
 
@@ -111,11 +135,39 @@ impl Probe {
         let near = sum as f32 * (mark.scale * self.mark.scale);
         near + mark.lost + self.mark.lost * (1.0 + mark.lost) + self.rounding
     }
+
+    /// The bound, from the inner product of the first halves of the codes.
+    fn first(&self, sum: i32, mark: Mark) -> f32 {
+        self.bound(sum, mark) + self.mark.second * mark.second
+    }
 }
 
 /// The inner products of rows of codes with a query's, by the best instructions that the machine has.
 fn products(rows: &[i8], query: &[i16], sums: &mut [i32]) {
     pulp::Arch::new().dispatch(Products { rows, query, sums });
+}
+
+/// Adds the inner products of second halves of rows with a query's to those of their first halves.
+fn add_products(second: &Rows<i8>, query: &[i16], rows: &mut [(Row, i32)]) {
+    pulp::Arch::new().dispatch(FurtherProducts { second, query, rows });
+}
+
+struct FurtherProducts<'a> {
+    second: &'a Rows<i8>,
+    query: &'a [i16],
+    rows: &'a mut [(Row, i32)],
+}
+
+impl pulp::WithSimd for FurtherProducts<'_> {
+    type Output = ();
+
+    /// As of [`Products`].
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        for (row, sum) in self.rows {
+            *sum = sum.wrapping_add(product(self.second.row(*row), self.query));
+        }
+    }
 }
 
 struct Products<'a> {
@@ -132,13 +184,19 @@ impl pulp::WithSimd for Products<'_> {
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) {
         for (sum, row) in self.sums.iter_mut().zip(self.rows.chunks_exact(self.query.len())) {
-            let mut total = 0_i32;
-            for (a, b) in row.iter().zip(self.query) {
-                total = total.wrapping_add(i32::from(*a) * i32::from(*b));
-            }
-            *sum = total;
+            *sum = product(row, self.query);
         }
     }
+}
+
+#[inline(always)]
+fn product(row: &[i8], query: &[i16]) -> i32 {
+    row.iter().zip(query).fold(0, |total: i32, (a, b)| total.wrapping_add(i32::from(*a) * i32::from(*b)))
+}
+
+/// How many of so many components are in the first half.
+const fn half(dimension: usize) -> usize {
+    dimension.div_ceil(2)
 }
 
 /// The codes of a vector, of which the largest is `most`, and how to read them.
@@ -148,8 +206,11 @@ fn sketch(vector: &[f32], most: f32) -> (Vec<i16>, Mark) {
     let scale = if largest > 0.0 { largest / most } else { 1.0 };
     let codes: Vec<i16> = vector.iter().map(|x| (x / scale).round().clamp(-most, most) as i16).collect();
     let parts = vector.iter().zip(&codes).map(|(x, code)| f64::from(*x) - f64::from(scale) * f64::from(*code));
-    let lost = parts.map(|part| part * part).sum::<f64>().sqrt() as f32;
-    (codes, Mark { scale, lost: lost * (1.0 + 4.0 * f32::EPSILON) })
+    let lost = parts.map(|part| part * part).sum::<f64>().sqrt();
+    let second = codes[half(codes.len())..].iter().map(|code| f64::from(scale) * f64::from(*code));
+    let second = second.map(|part| part * part).sum::<f64>().sqrt();
+    let up = |length: f64| length as f32 * (1.0 + 4.0 * f32::EPSILON);
+    (codes, Mark { scale, lost: up(lost), second: up(second) })
 }
 
 #[cfg(test)]
@@ -162,10 +223,14 @@ mod tests {
     /// The bounds of all rows, in order.
     fn bounds(sketches: &Sketches, query: &[f32]) -> Vec<f32> {
         let probe = Probe::new(query);
-        let mut sums = vec![0; sketches.marks.len()];
-        let count = sums.len();
-        products(&sketches.codes.blocks(0..count, count).collect::<Vec<_>>().concat(), &probe.codes, &mut sums);
-        sums.iter().zip(&sketches.marks).map(|(sum, mark)| probe.bound(*sum, *mark)).collect()
+        let (first, second) = probe.codes.split_at(half(query.len()));
+        let bound = |(row, mark): (Row, &Mark)| {
+            let sum = product(sketches.first.row(row), first);
+            let whole = probe.bound(sum + product(sketches.second.row(row), second), *mark);
+            assert!(probe.first(sum, *mark) >= whole - probe.rounding, "half a vector promises no less than all of it");
+            whole
+        };
+        (0..).zip(&sketches.marks).map(bound).collect()
     }
 
     fn unit(raw: Vec<f32>) -> Option<Vector> {
