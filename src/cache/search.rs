@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use super::Hit;
 use super::conversation::Conversation;
 use super::engine::Engine;
@@ -70,11 +72,13 @@ impl Asking<'_> {
             Ok(embedded) => embedded,
             Err(cause) => return Found { reason: Some(cause.into()), ..Found::default() },
         };
-        let neighbours = self.neighbours(&conversation, &embedded);
+        let neighbours = self.neighbours(&conversation, &embedded).into_iter();
+        // At once: those not held in memory are read from the disk, each by a blocking call.
+        let read = join_all(neighbours.map(|(partition, neighbour)| self.near(partition, neighbour))).await;
         let mut reason = None;
-        let mut near = Vec::with_capacity(neighbours.len());
-        for (partition, neighbour) in neighbours {
-            match self.near(partition, neighbour).await {
+        let mut near = Vec::with_capacity(read.len());
+        for found in read {
+            match found {
                 Ok(found) => near.extend(found),
                 Err(cause) => reason = Some(cause.into()),
             }
