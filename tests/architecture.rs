@@ -26,7 +26,7 @@ const ENGINES: &[(&str, &str)] = &[
     ("ort", "src/embed/onnx.rs"),
     ("hnsw_rs", "src/index/graph.rs"),
     ("sled", "src/store/disk/sled.rs"),
-    ("moka", "src/cache/hot.rs"),
+    ("moka", "src/cache/lately.rs"),
     ("reqwest", "src/upstream/transport.rs"),
 ];
 

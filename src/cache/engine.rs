@@ -27,14 +27,14 @@ use super::settings::{Settings, WhenUnsure};
 use super::shelf::Shelf;
 use super::warm::Warmth;
 use super::wrongs::Wrongs;
-use crate::domain::{Clock, Model, Secret, Version};
+use crate::domain::{Clock, Digest, Model, Secret, Version};
 use crate::index::VectorIndex;
 use crate::policy::timeliness::Timeliness;
 use crate::store::{EntryStore, Ledger, StoreError};
 use crate::upstream::{VersionSink, VersionSource};
 
 /// What is remembered of how time-bound questions are.
-const TOLD_BYTES: usize = 2 << 20;
+const TOLD_BYTES: u64 = 2 << 20;
 
 /// What the engine is built from.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ pub struct Engine {
     pub(super) shelf: Shelf,
     pub(super) embeddings: Embeddings,
     /// How time-bound the questions asked lately are.
-    pub(super) told: Lately<Arc<str>, Timeliness>,
+    pub(super) told: Lately<Digest, Timeliness>,
     pub(super) epochs: Epochs,
     pub(super) canaries: Canaries,
     pub(super) flights: Arc<Flights>,

@@ -1,11 +1,9 @@
-//! The entries asked for most, in memory. Never the truth: moka may refuse a newcomer or drop anything at any time.
-//! The only file that knows moka.
+//! The entries asked for most, in memory. Never the truth: any may be gone at any time.
 
 use std::sync::{Arc, OnceLock};
 
-use moka::sync::Cache;
-
 use super::facts::Facts;
+use super::lately::Lately;
 use crate::domain::{Entry, EntryId, Size};
 use crate::wire::Mould;
 
@@ -28,13 +26,12 @@ impl Kept {
 
 /// The hot tier.
 #[derive(Debug)]
-pub(super) struct Hot(Cache<EntryId, Kept>);
+pub(super) struct Hot(Lately<EntryId, Kept>);
 
 impl Hot {
     /// A tier of at most `capacity` bytes of entries.
     pub(super) fn new(capacity: Size) -> Self {
-        let weigh = |_: &EntryId, kept: &Kept| u32::try_from(kept.entry.weight()).unwrap_or(u32::MAX);
-        Self(Cache::builder().max_capacity(capacity.0).weigher(weigh).build())
+        Self(Lately::new(capacity.0))
     }
 
     /// The entry, if it is here and was not taken out of the catalog since.
@@ -43,15 +40,16 @@ impl Hot {
     }
 
     pub(super) fn insert(&self, kept: Kept) {
-        self.0.insert(kept.facts.id, kept);
+        let weight = kept.entry.weight();
+        self.0.put(kept.facts.id, kept, weight);
     }
 
     pub(super) fn remove(&self, id: EntryId) {
-        self.0.invalidate(&id);
+        self.0.remove(&id);
     }
 
     /// Approximate bytes held.
     pub(super) fn bytes(&self) -> u64 {
-        self.0.weighted_size()
+        self.0.bytes()
     }
 }

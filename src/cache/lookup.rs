@@ -64,10 +64,12 @@ impl Engine {
     /// again within a while.
     pub(super) fn timeliness(&self, asked: &Asked, settings: &freshness::Settings) -> Timeliness {
         let Some(Prompt(text)) = freshness::question(asked, settings) else { return Timeliness::None };
-        self.told.get(text).unwrap_or_else(|| {
-            const FIXED: usize = 64;
+        // Under digests: a purge takes prompts out of memory, too.
+        let digest = Digest::of(text.as_bytes());
+        self.told.get(&digest).unwrap_or_else(|| {
+            const BYTES: u64 = 128;
             let told = timeliness(text);
-            self.told.put(text.clone(), told, FIXED + text.len());
+            self.told.put(digest, told, BYTES);
             told
         })
     }

@@ -9,7 +9,7 @@ use crate::domain::{Asked, Surface};
 use crate::wire;
 
 /// What is remembered, in bytes.
-const MOST: usize = 8 << 20;
+const MOST: u64 = 8 << 20;
 
 /// Longer bodies are read each time they come: looking one up takes as long as its bytes are many, and there is room
 /// for few.
@@ -47,6 +47,11 @@ impl Readings {
             reading
         })
     }
+
+    /// Forgets all of them: bodies hold prompts, and what is purged is to be gone from memory.
+    pub(super) fn forget(&self) {
+        self.0.clear();
+    }
 }
 
 fn read(surface: Surface, body: &Bytes) -> Reading {
@@ -55,9 +60,9 @@ fn read(surface: Surface, body: &Bytes) -> Reading {
 }
 
 /// The body, and what is made of it: its texts once more, and a digest for each message.
-fn weight(body: &Bytes) -> usize {
-    const FIXED: usize = 1024;
-    FIXED + 4 * body.len()
+fn weight(body: &Bytes) -> u64 {
+    const FIXED: u64 = 1024;
+    FIXED + 4 * body.len() as u64
 }
 
 #[cfg(test)]
@@ -96,6 +101,17 @@ mod tests {
             let reading = readings.read(Surface::OpenaiChat, &Bytes::from_static(br#"{"model":"m","model":"n"}"#));
             assert!(reading.asked.is_none() && reading.model.is_none());
         }
+    }
+
+    #[test]
+    fn what_is_forgotten_is_read_anew_and_says_the_same() {
+        let readings = Readings::default();
+        let asked = || readings.read(Surface::OpenaiChat, &chat("a")).asked.unwrap();
+        let before = asked();
+        readings.forget();
+        assert_eq!(readings.0.bytes(), 0);
+        assert_eq!(asked(), before);
+        assert!(!Arc::ptr_eq(&asked(), &before));
     }
 
     #[test]

@@ -59,7 +59,9 @@ pub(in crate::serve) async fn drop_one(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Fault> {
     let id = id_of(&id)?;
-    let gone = shared.load().engine.remove(id).await?;
+    let parts = shared.load_full();
+    let gone = parts.engine.remove(id).await?;
+    parts.readings.forget();
     if gone { Ok(Json(json!({ "dropped": id }))) } else { Err(no_such_entry()) }
 }
 
@@ -74,7 +76,11 @@ pub(in crate::serve) async fn purge(
         Some(_) => return Err(Fault::bad_request("dry_run is true or false")),
     };
     let filter: Filter = serde_json::from_value(body).map_err(|fault| Fault::bad_request(fault.to_string()))?;
-    let Purged { entries, bytes, examples } = shared.load().engine.purge(&filter, dry_run).await?;
+    let parts = shared.load_full();
+    let Purged { entries, bytes, examples } = parts.engine.purge(&filter, dry_run).await?;
+    if !dry_run {
+        parts.readings.forget();
+    }
     Ok(Json(json!({ "dry_run": dry_run, "entries": entries, "bytes": bytes, "examples": examples })))
 }
 
