@@ -9,6 +9,7 @@ mod graph;
 mod laws;
 mod matrix;
 mod nearest;
+mod outline;
 mod partition;
 mod partitions;
 mod rows;

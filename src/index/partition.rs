@@ -19,8 +19,9 @@ use crate::domain::{EntryId, Vector};
 /// Searches for more neighbours than this scan: a graph is made for the nearest few.
 const FEW: usize = 64;
 
-/// Rows from which a thread of its own pays: scanning as many takes ten times as long as starting one.
-const PART: usize = 16_384;
+/// Rows from which a thread of its own pays: on cores that are busy one may wait some milliseconds to run, and scanning as
+/// many takes one.
+const PART: usize = 65_536;
 
 /// How many threads scan at most.
 static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from).min(4));

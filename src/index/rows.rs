@@ -29,9 +29,9 @@ impl<T: Copy> Rows<T> {
         &self.items[start..start + self.width]
     }
 
-    /// The items of the rows numbered so, in order, `count` rows at a time.
-    pub(super) fn blocks(&self, rows: Range<usize>, count: usize) -> std::slice::Chunks<'_, T> {
-        self.items[rows.start * self.width..rows.end * self.width].chunks(count * self.width)
+    /// The items of the rows numbered so, in order.
+    pub(super) fn range(&self, rows: Range<usize>) -> &[T] {
+        &self.items[rows.start * self.width..rows.end * self.width]
     }
 
     /// Appends a row of the right width.
