@@ -2,7 +2,7 @@
 
 use super::{Objection, words};
 use crate::domain::Veto;
-use crate::policy::compare::Comparison;
+use crate::policy::compare::{Comparison, Remainder};
 use crate::policy::lexicon::{ClassKind, Id, Lexicon, Quantity};
 use crate::policy::reading::{Kind, Reading, Token};
 
@@ -60,7 +60,7 @@ pub(super) fn ordinal(c: &Comparison<'_>) -> Option<Objection> {
     if !c.is_close() {
         return None;
     }
-    let (a, b) = (ordinals(c.a), ordinals(c.b));
+    let (a, b) = (ordinals(&c.only_a), ordinals(&c.only_b));
     let groups = |tokens: &[&Token]| {
         let mut groups: Vec<_> = tokens.iter().filter_map(|token| token.quantity).collect();
         groups.sort_unstable();
@@ -73,7 +73,6 @@ pub(super) fn ordinal(c: &Comparison<'_>) -> Option<Objection> {
     Some(Objection::new(Veto::Ordinal, words(a), words(b)))
 }
 
-fn ordinals(reading: &Reading) -> Vec<&Token> {
-    let is_ordinal = |token: &&Token| matches!(token.quantity, Some((Quantity::Ordinal, _))) && !token.aside;
-    reading.tokens.iter().filter(is_ordinal).collect()
+fn ordinals<'a>(only: &Remainder<'a>) -> Vec<&'a Token> {
+    only.all().filter(|token| matches!(token.quantity, Some((Quantity::Ordinal, _)))).collect()
 }

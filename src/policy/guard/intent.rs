@@ -30,7 +30,7 @@ pub(super) fn question(c: &Comparison<'_>) -> Option<Objection> {
 
 /// What people do in menus and settings.
 fn names_a_control(reading: &Reading) -> bool {
-    const CONTROLS: [&str; 16] = [
+    const CONTROLS: [&str; 19] = [
         "change",
         "modify",
         "enable",
@@ -47,6 +47,9 @@ fn names_a_control(reading: &Reading) -> bool {
         "find",
         "access",
         "check",
+        "locate",
+        "download",
+        "retrieve",
     ];
     reading.tokens.iter().any(|token| CONTROLS.contains(&&*token.written))
 }

@@ -3,25 +3,74 @@
 use super::{Objection, words};
 use crate::domain::Veto;
 use crate::policy::compare::Comparison;
-use crate::policy::lexicon::{Id, Traits};
-use crate::policy::reading::{Reading, Token};
+use crate::policy::lexicon::{Id, Member, Traits};
+use crate::policy::reading::{Kind, Question, Reading, Token};
 
 /// Words that bind the thing after them to one side of a relation.
 const DIRECTIONAL: [&str; 7] = ["from", "to", "into", "than", "over", "before", "after"];
 /// A word such as `from`, `to` or `than` binds different things on the two sides, and each side says both things.
 pub(super) fn direction(c: &Comparison<'_>) -> Option<Objection> {
-    if !c.same_content() || is_symmetric(c.a) || is_symmetric(c.b) {
+    if c.overlap() < 0.5 || is_symmetric(c.a) || is_symmetric(c.b) {
         return None;
     }
     let said = DIRECTIONAL.iter().filter(|word| says(c.a, word) && says(c.b, word));
     let reversed = said.into_iter().find_map(|word| {
         let (a, b) = (objects(c.a, word), objects(c.b, word));
         let apart = !a.is_empty() && !b.is_empty() && a.iter().all(|x| b.iter().all(|y| x.id != y.id));
+        // Beside other differences, what is done tells no direction: `before changing tires`, `before tires are changed`.
+        let things = a.iter().chain(&b).all(|bound| is_thing(bound));
+        let apart = apart && (c.same_content() || things || [&a, &b].iter().any(|one| one.iter().all(|x| is_named(x))));
         let said = a.iter().all(|x| c.b.find(x.id).is_some()) && b.iter().all(|x| c.a.find(x.id).is_some());
-        (apart && said)
+        (apart && said && !is_nominal(word, c.a, c.b) && !is_nominal(word, c.b, c.a))
             .then(|| Objection::new(Veto::Direction, format!("{word} {}", words(a)), format!("{word} {}", words(b))))
     });
-    reversed.or_else(|| passive(c.a, c.b)).or_else(|| passive(c.b, c.a))
+    if reversed.is_some() || !c.same_content() {
+        return reversed;
+    }
+    passive(c.a, c.b).or_else(|| passive(c.b, c.a)).or_else(|| exchanged(c.a, c.b))
+}
+
+/// `To visit Japan` in `one`, and `a visit to Japan` in `other`.
+fn is_nominal(word: &str, one: &Reading, other: &Reading) -> bool {
+    let verbs = |reading: &Reading, to: usize| Some((reading.tokens.get(to + 1)?.id, reading.tokens.get(to + 2)?.id));
+    let nouns = |reading: &Reading, to: usize| {
+        Some((reading.tokens.get(to.checked_sub(1)?)?.id, reading.tokens.get(to + 1)?.id))
+    };
+    let places = |reading: &Reading| -> Vec<usize> {
+        (0..reading.tokens.len()).filter(|at| &*reading.tokens[*at].written == word).collect()
+    };
+    let nominal: Vec<_> = places(other).into_iter().filter_map(|to| nouns(other, to)).collect();
+    places(one).into_iter().filter_map(|to| verbs(one, to)).any(|verbal| nominal.contains(&verbal))
+}
+
+/// Two of one class, each of which describes on the other side what the other one does here: `a Japanese citizen in the US`,
+/// `a US citizen in Japan`.
+fn exchanged(a: &Reading, b: &Reading) -> Option<Objection> {
+    let described = |reading: &'_ Reading| -> Vec<(Member, Id, usize)> {
+        let pairs = reading.tokens.windows(2).enumerate();
+        let describes = |(at, pair): (usize, &[Token])| {
+            (pair[1].is_content() && !pair[1].starts).then_some((pair[0].member?, pair[1].id, at))
+        };
+        pairs.filter_map(describes).collect()
+    };
+    let says = |reading: &Reading, member: Member| reading.tokens.iter().any(|token| token.member == Some(member));
+    let (of_a, of_b) = (described(a), described(b));
+    of_a.iter().find_map(|(x, thing, at)| {
+        let (y, _, place) = of_b.iter().find(|(y, other, _)| other == thing && y.class == x.class)?;
+        let both = |described: &[(Member, Id, usize)], member: Member| {
+            described.iter().any(|(found, other, _)| *found == member && other == thing)
+        };
+        (says(a, *y) && says(b, *x) && !both(&of_a, *y) && !both(&of_b, *x))
+            .then(|| Objection::new(Veto::Direction, &a.tokens[*at].written, &b.tokens[*place].written))
+    })
+}
+
+fn is_thing(token: &Token) -> bool {
+    is_named(token) || !token.is(Traits::VERB) && !token.is(Traits::MODIFIER)
+}
+
+fn is_named(token: &Token) -> bool {
+    token.member.is_some() || token.is(Traits::NAME) || token.capital || token.kind != Kind::Word
 }
 
 /// What the word binds: the next content word after each place it stands.
@@ -73,6 +122,9 @@ pub(super) fn order(c: &Comparison<'_>) -> Option<Objection> {
     if says(c.a, "be") != says(c.b, "be") || says(c.a, "by") != says(c.b, "by") {
         return None;
     }
+    if inflected(c).is_some() {
+        return None;
+    }
     let (a, b) = (sequence(c.a), sequence(c.b));
     let multiset = |ids: &[Id]| {
         let mut ids = ids.to_vec();
@@ -83,6 +135,24 @@ pub(super) fn order(c: &Comparison<'_>) -> Option<Objection> {
     // Keywords thrown together have no order to speak of.
     let is_sentence = |reading: &Reading| reading.tokens.iter().any(|token| token.is(Traits::FUNCTION));
     (differs && is_sentence(c.a) && is_sentence(c.b)).then(|| Objection::new(Veto::Order, "", ""))
+}
+
+/// The one word that stands elsewhere in an inflection of its own, where how, when, where or why is asked: `how is it made`,
+/// `how do they make it`. Where who or what is asked, such a verb changes what it is asked of (`who paid`, `who was paid`).
+fn inflected(c: &Comparison<'_>) -> Option<Id> {
+    let asks_how = |reading: &Reading| {
+        matches!(reading.question, Some(Question::How | Question::When | Question::Where | Question::Why))
+            || reading.tokens.iter().any(|token| matches!(&*token.written, "frequency" | "duration"))
+    };
+    let telling = |reading: &Reading| -> Vec<Id> {
+        let telling = reading.tokens.iter().filter(|token| token.is_content() && !token.is(Traits::BENIGN));
+        telling.map(|token| token.id).collect()
+    };
+    let (a, b) = (telling(c.a), telling(c.b));
+    let without = |ids: &[Id], moved: Id| -> Vec<Id> { ids.iter().copied().filter(|id| *id != moved).collect() };
+    let inflected = |id: &Id| c.a.find(*id).zip(c.b.find(*id)).is_some_and(|(x, y)| x.written != y.written);
+    let moved = a.iter().copied().filter(inflected).find(|id| without(&a, *id) == without(&b, *id))?;
+    (asks_how(c.a) && asks_how(c.b)).then_some(moved)
 }
 
 /// The words that carry roles, by meaning, with the two sides of each `and` and `or` in a fixed order.

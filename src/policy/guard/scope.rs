@@ -40,6 +40,10 @@ const SEVERAL: f32 = 0.92;
 /// and verbs that turn the sentence around.
 fn bar(token: &Token, c: &Comparison<'_>) -> Option<f32> {
     let name = token.is(Traits::NAME) || token.capital && !token.starts;
+    // To look is not to ask for more, nor to be shown it step by step.
+    if matches!(&*token.written, "check" | "checking" | "view" | "viewing" | "form-steps" | "form-examples") {
+        return Some(FRAME);
+    }
     let plain = token.kind == Kind::Word && token.is(Traits::KNOWN) && !name && !token.possessive;
     let narrows = token.is(Traits::ADVERSE) || token.quantity.is_some() || token.member.is_some();
     if !plain || narrows {
@@ -49,10 +53,16 @@ fn bar(token: &Token, c: &Comparison<'_>) -> Option<f32> {
     let at = one.tokens.iter().position(|other| other.id == token.id)?;
     let before = one.tokens[..at].iter().rev().find(|token| !token.is(Traits::ARTICLE));
     let article = at > 0 && (one.tokens[at - 1].is(Traits::ARTICLE) || one.tokens[at - 1].possessive);
-    let adjunct =
-        before.is_some_and(|before| before.is(Traits::PREPOSITION) && !matches!(&*before.written, "to" | "of"));
     let after = one.tokens.get(at + 1);
     let describes = after.is_some_and(|after| after.is_content() && !after.is_soft() && !after.starts);
+    // "Is drinking coffee bad?", "by eating chocolate": what one does with a thing, when one asks about it.
+    let is_done = token.is(Traits::VERB) && token.written.ends_with("ing") && describes;
+    if is_done && before.is_some_and(|before| before.is(Traits::AUXILIARY) && before.starts || &*before.written == "by")
+    {
+        return Some(VERB);
+    }
+    let adjunct =
+        before.is_some_and(|before| before.is(Traits::PREPOSITION) && !matches!(&*before.written, "to" | "of"));
     if token.is(Traits::FRAME) {
         return (!adjunct || before.is_some_and(|before| matches!(&*before.written, "in" | "at"))).then_some(FRAME);
     }

@@ -43,7 +43,8 @@ pub(super) struct Asked {
 pub(super) fn read(tokens: &mut [Token]) -> Asked {
     let bounds = clauses(tokens);
     let asking: Vec<bool> = bounds.iter().map(|(from, to)| asks(&tokens[*from..*to])).collect();
-    let main = asking.iter().position(|asks| *asks).unwrap_or(0);
+    let main = bounds.iter().zip(&asking).position(|((from, to), asks)| *asks && !leads_up(&tokens[*from..*to]));
+    let main = main.or_else(|| asking.iter().position(|asks| *asks)).unwrap_or(0);
     let Some((from, to)) = bounds.get(main).copied() else {
         return Asked { question: None, tense: None };
     };
@@ -73,6 +74,18 @@ fn clauses(tokens: &[Token]) -> Vec<(usize, usize)> {
 
 fn asks(clause: &[Token]) -> bool {
     clause.first().is_some_and(|first| first.is(Traits::QUESTION) || first.is(Traits::AUXILIARY))
+        && !leaves_out_i(clause)
+}
+
+/// `Can't remember my password`, `won't start`: no question, but a statement without its subject.
+fn leaves_out_i(clause: &[Token]) -> bool {
+    matches!(clause, [first, not, third, ..]
+        if first.is(Traits::AUXILIARY) && &*not.written == "not" && third.is(Traits::VERB) && !third.is(Traits::PRONOUN))
+}
+
+/// `When my disk is full, how ...`: when something is so, not when it is.
+fn leads_up(clause: &[Token]) -> bool {
+    matches!(clause, [first, second, ..] if &*first.written == "when" && !second.is(Traits::AUXILIARY))
 }
 
 /// A clause that says enough by itself, and points at nothing said before.
