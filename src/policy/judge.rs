@@ -281,6 +281,20 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_of_word_is_answered_from_a_bar_of_its_own() {
+        let pairs = [
+            ("Can dogs be harmed by eating grapes?", "Can dogs be harmed by grapes?", Veto::Scope, 0.86),
+            ("How do I improve my Spanish?", "How do I improve my communication skills in Spanish?", Veto::Scope, 0.88),
+            ("Which fertiliser suits tomato plants?", "Which fertiliser suits plants?", Veto::Scope, 0.92),
+            ("How does a mizzen sail work?", "What is the mechanism of a mizzen sail?", Veto::Substitution, 0.88),
+        ];
+        for (a, b, veto, bar) in pairs {
+            let found = |similarity| one(a, b, similarity).against;
+            assert_eq!((found(bar - 0.005), found(bar + 0.005)), (Some(veto.into()), None), "{a} | {b}");
+        }
+    }
+
+    #[test]
     fn a_score_is_counted_from_the_bar_of_its_kind_of_pair() {
         let reworded = one("How do I reset my password?", "How can I reset my password?", 0.95);
         assert!((reworded.score - 0.8).abs() < 1e-6, "{}", reworded.score);

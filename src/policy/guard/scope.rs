@@ -16,7 +16,7 @@ pub(super) fn scope(c: &Comparison<'_>) -> Option<Objection> {
         let bar = a.iter().chain(b).map(|word| bar(word, c)).try_fold(0.0, |most: f32, bar| Some(most.max(bar?)));
         return Some(match bar {
             Some(bar) if c.in_english() && a.len() + b.len() == 1 => objection.until(bar),
-            Some(_) if c.in_english() => objection.until(SEVERAL),
+            Some(bar) if c.in_english() => objection.until(bar.max(SEVERAL)),
             _ => objection,
         });
     }
@@ -32,12 +32,14 @@ const FRAME: f32 = 0.80;
 const VERB: f32 = 0.86;
 const OPPOSED: f32 = 0.88;
 const NOUN: f32 = 0.90;
-const SEVERAL: f32 = 0.92;
+const KIND: f32 = 0.92;
+const SEVERAL: f32 = 0.88;
 
-/// From where this word may go unsaid: a noun that frames the question (`the formula for`) early, a verb that supports
-/// another word (`implement a cache`), a verb that has an opposite or another noun later. `None` for what narrows the question: adjectives and
-/// adverbs, names, what follows a preposition (`per file`) or stands before a noun that both have (`fishing license`),
-/// and verbs that turn the sentence around.
+/// From where this word may go unsaid: a noun that frames the question (`the formula for`) early, a verb
+/// (`implement a cache`) later, one that has an opposite or another noun later still, last a noun that says which kind
+/// of things (`tomato plants`). `None` for what narrows the question: adjectives and adverbs, names, what follows a
+/// preposition (`per file`) or makes another thing of one that was named (`a fishing license`), and verbs that turn the
+/// sentence around.
 fn bar(token: &Token, c: &Comparison<'_>) -> Option<f32> {
     let name = token.is(Traits::NAME) || token.capital && !token.starts;
     // To look is not to ask for more, nor to be shown it step by step.
@@ -71,12 +73,14 @@ fn bar(token: &Token, c: &Comparison<'_>) -> Option<f32> {
     if adjunct || is_told || token.is(Traits::MODIFIER) {
         return None;
     }
-    if !token.is(Traits::VERB) {
-        return (!describes).then_some(NOUN);
-    }
     // A verb with an opposite may be all that is asked (`increase my limit`, `my limit`), so it asks for more.
     let acts = Lexicon::get().has_opposite(token.id);
-    (!article).then_some(if acts { OPPOSED } else { VERB })
+    match (token.is(Traits::VERB), article, describes) {
+        (true, true, _) | (false, true, true) => None,
+        (true, false, _) => Some(if acts { OPPOSED } else { VERB }),
+        (false, false, true) => Some(KIND),
+        (false, _, false) => Some(NOUN),
+    }
 }
 
 /// An owner on one side that on the other side stands alone: neither `of` it, nor before the same thing.

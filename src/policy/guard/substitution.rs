@@ -33,11 +33,15 @@ pub(super) fn substitution(c: &Comparison<'_>) -> Option<Objection> {
     let apart = x.is(Traits::VERB) && y.is(Traits::VERB) || describe_one_thing(c, x, y);
     Some(match (stands_for_a_thing(x), stands_for_a_thing(y)) {
         (true, true) => objection,
-        (false, false) if is_word(x) && is_word(y) && !apart => objection.until(WORDS),
+        (false, false) if is_word(x) && is_word(y) && !apart => {
+            objection.until(if x.is_soft() || y.is_soft() { GENERAL } else { WORDS })
+        }
         _ => objection.until(UNSURE),
     })
 }
 
+/// From where a general word (`get`, `find`) may stand for a telling one.
+const GENERAL: f32 = 0.88;
 /// From where one listed word may stand for another that no list calls a synonym (measured: docs/decision-policy.md).
 const WORDS: f32 = 0.90;
 /// The same where that is less sure: two verbs, which say what is done; two nouns that tell kinds of one thing apart; a
