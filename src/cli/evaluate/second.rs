@@ -12,6 +12,7 @@ use crate::policy::rerank::{self, answer, in_doubt};
 
 /// Which reranker is asked, and where its word is taken; by default none.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[group(id = "second-stage")]
 pub struct Arguments {
     /// Ask the cross-encoder in this folder about what the rules leave in doubt (`semantic.reranker.model`).
     #[arg(long, value_name = "FOLDER")]
