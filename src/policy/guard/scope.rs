@@ -42,8 +42,8 @@ const SEVERAL: f32 = 0.88;
 /// sentence around.
 fn bar(token: &Token, c: &Comparison<'_>) -> Option<f32> {
     let name = token.is(Traits::NAME) || token.capital && !token.starts;
-    // To look is not to ask for more, nor to be shown it step by step.
-    if matches!(&*token.written, "check" | "checking" | "view" | "viewing" | "form-steps" | "form-examples") {
+    // To look is not to ask for more.
+    if matches!(&*token.written, "check" | "checking" | "view" | "viewing") {
         return Some(FRAME);
     }
     let plain = token.kind == Kind::Word && token.is(Traits::KNOWN) && !name && !token.possessive;
