@@ -100,7 +100,7 @@ fn the_shipped_default_holds_its_goal_on_the_projects_own_suite() {
 /// These suites are kept aside: no rule and no list may be made from their errors, or they tell nothing any more.
 #[test]
 fn what_was_not_tuned_on_keeps_its_figures() {
-    for (suite, least) in [("aside.jsonl", 65), ("apart.jsonl", 60)] {
+    for (suite, least) in [("aside.jsonl", 70), ("apart.jsonl", 68), ("phrasings-aside.jsonl", 38)] {
         let [near_misses, accepted, rewordings, kept] = tally(suite);
         assert!(accepted * 100 <= near_misses * 5, "{suite}: {accepted} of {near_misses} near-misses accepted");
         assert!(kept * 100 >= rewordings * least, "{suite}: {kept} of {rewordings} rewordings kept");
