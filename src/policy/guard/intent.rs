@@ -8,7 +8,7 @@ use crate::policy::reading::{Kind, Question, Reading, Tense, Token};
 
 /// Who, when, where, why, how or whether, of the same fact.
 pub(super) fn question(c: &Comparison<'_>) -> Option<Objection> {
-    use Question::{How, What, Where, YesNo};
+    use Question::{How, What, Where, Why, YesNo};
     if !c.in_english() {
         let asks = |token: &&Token| token.is(Traits::QUESTION);
         let (a, b): (Vec<_>, Vec<_>) = (c.only_a.all().filter(asks).collect(), c.only_b.all().filter(asks).collect());
@@ -22,6 +22,8 @@ pub(super) fn question(c: &Comparison<'_>) -> Option<Objection> {
         (What, How) | (How, What) | (What, YesNo) | (YesNo, What) => false,
         // In a program, where to change something is how to change it.
         (How, Where) | (Where, How) if names_a_control(c.a) && names_a_control(c.b) => false,
+        // "What relieves it" is not "what causes it".
+        (What, Why) | (Why, What) => true,
         (What, _) | (_, What) => apart == 0,
         _ => true,
     };
