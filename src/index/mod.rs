@@ -2,6 +2,7 @@
 //!
 //! The door: [`VectorIndex`]. In memory only and derived from the store; it can be rebuilt at any time.
 
+mod codes;
 mod cover;
 mod gardener;
 mod graph;

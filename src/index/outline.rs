@@ -9,6 +9,7 @@
 
 use std::ops::Range;
 
+use super::codes::codes;
 use super::rows::{Row, Rows};
 
 /// Bytes of outlines that are worked on together.
@@ -147,7 +148,7 @@ impl Outlines {
 impl Asked {
     /// Makes a unit vector ready. `rounding` is more than that can do to a score or to a bound.
     pub(super) fn new(query: &[f32], rounding: f32) -> Self {
-        let (few, mark) = super::sketch::sketch(query, ASKED);
+        let (few, mark) = codes(query, ASKED);
         let (width, middle) = (width(few.len()), 3 * few.iter().map(|code| i32::from(*code)).sum::<i32>());
         #[expect(clippy::cast_possible_truncation, reason = "codes lie in -127..=127")]
         let code = |place: usize| few.get(place).map_or(0, |code| *code as i8);

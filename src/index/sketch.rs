@@ -13,6 +13,7 @@
 
 use std::ops::Range;
 
+use super::codes::{Mark, codes};
 use super::outline::{Asked, Outlines};
 use super::rows::{Row, Rows};
 
@@ -28,15 +29,6 @@ pub(super) struct Sketches {
     outlines: Outlines,
     codes: Rows<i8>,
     marks: Vec<Mark>,
-}
-
-/// How a row's codes are to be read.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Mark {
-    /// What a code of one stands for.
-    pub(super) scale: f32,
-    /// The length of what the codes leave out, rounded up.
-    pub(super) lost: f32,
 }
 
 /// A query, made ready for comparing with sketches.
@@ -58,7 +50,7 @@ impl Sketches {
     /// Appends the sketch of a vector.
     pub(super) fn push(&mut self, vector: &[f32]) {
         self.outlines.push(vector);
-        let (codes, mark) = sketch(vector, STORED);
+        let (codes, mark) = codes(vector, STORED);
         #[expect(clippy::cast_possible_truncation, reason = "codes lie in -127..=127")]
         let codes: Vec<i8> = codes.iter().map(|code| *code as i8).collect();
         self.codes.push(&codes);
@@ -126,7 +118,7 @@ impl Sketches {
 impl Probe {
     /// Makes a unit vector ready.
     pub(super) fn new(query: &[f32]) -> Self {
-        let (codes, mark) = sketch(query, ASKED);
+        let (codes, mark) = codes(query, ASKED);
         // Sums are made in 16 lanes, so no more than this many roundings follow one another.
         #[expect(clippy::cast_precision_loss, reason = "a dimension is small")]
         let rounding = f32::EPSILON * (query.len() as f32 / 16.0 + 32.0);
@@ -159,17 +151,6 @@ impl pulp::WithSimd for Product<'_> {
         let pairs = self.row.iter().zip(self.query);
         pairs.fold(0, |total: i32, (a, b)| total.wrapping_add(i32::from(*a) * i32::from(*b)))
     }
-}
-
-/// The codes of a vector, of which the largest is `most`, and how to read them.
-#[expect(clippy::cast_possible_truncation, reason = "codes are within `most`, and lengths are near one")]
-pub(super) fn sketch(vector: &[f32], most: f32) -> (Vec<i16>, Mark) {
-    let largest = vector.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
-    let scale = if largest > 0.0 { largest / most } else { 1.0 };
-    let codes: Vec<i16> = vector.iter().map(|x| (x / scale).round().clamp(-most, most) as i16).collect();
-    let parts = vector.iter().zip(&codes).map(|(x, code)| f64::from(*x) - f64::from(scale) * f64::from(*code));
-    let lost = parts.map(|part| part * part).sum::<f64>().sqrt();
-    (codes, Mark { scale, lost: lost as f32 * (1.0 + 4.0 * f32::EPSILON) })
 }
 
 #[cfg(test)]

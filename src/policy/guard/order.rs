@@ -122,7 +122,7 @@ pub(super) fn order(c: &Comparison<'_>) -> Option<Objection> {
     if says(c.a, "be") != says(c.b, "be") || says(c.a, "by") != says(c.b, "by") {
         return None;
     }
-    if inflected(c).is_some() {
+    if only_an_inflection_moves(c) {
         return None;
     }
     let (a, b) = (sequence(c.a), sequence(c.b));
@@ -137,22 +137,25 @@ pub(super) fn order(c: &Comparison<'_>) -> Option<Objection> {
     (differs && is_sentence(c.a) && is_sentence(c.b)).then(|| Objection::new(Veto::Order, "", ""))
 }
 
-/// The one word that stands elsewhere in an inflection of its own, where how, when, where or why is asked: `how is it made`,
-/// `how do they make it`. Where who or what is asked, such a verb changes what it is asked of (`who paid`, `who was paid`).
-fn inflected(c: &Comparison<'_>) -> Option<Id> {
+/// Whether all but one word stand in the same order, and that one in an inflection of its own, where how, when, where or
+/// why is asked: `how is it made`, `how do they make it`. Where who or what is asked, such a verb changes what it is asked
+/// of (`who paid`, `who was paid`).
+fn only_an_inflection_moves(c: &Comparison<'_>) -> bool {
     let asks_how = |reading: &Reading| {
         matches!(reading.question, Some(Question::How | Question::When | Question::Where | Question::Why))
             || reading.tokens.iter().any(|token| matches!(&*token.written, "frequency" | "duration"))
     };
+    if !asks_how(c.a) || !asks_how(c.b) {
+        return false;
+    }
     let telling = |reading: &Reading| -> Vec<Id> {
         let telling = reading.tokens.iter().filter(|token| token.is_content() && !token.is(Traits::BENIGN));
         telling.map(|token| token.id).collect()
     };
     let (a, b) = (telling(c.a), telling(c.b));
+    let inflected = |id: Id| c.a.find(id).zip(c.b.find(id)).is_some_and(|(x, y)| x.written != y.written);
     let without = |ids: &[Id], moved: Id| -> Vec<Id> { ids.iter().copied().filter(|id| *id != moved).collect() };
-    let inflected = |id: &Id| c.a.find(*id).zip(c.b.find(*id)).is_some_and(|(x, y)| x.written != y.written);
-    let moved = a.iter().copied().filter(inflected).find(|id| without(&a, *id) == without(&b, *id))?;
-    (asks_how(c.a) && asks_how(c.b)).then_some(moved)
+    a.iter().any(|id| inflected(*id) && without(&a, *id) == without(&b, *id))
 }
 
 /// The words that carry roles, by meaning, with the two sides of each `and` and `or` in a fixed order.

@@ -35,17 +35,13 @@ const NOUN: f32 = 0.90;
 const KIND: f32 = 0.92;
 const SEVERAL: f32 = 0.88;
 
-/// From where this word may go unsaid: a noun that frames the question (`the formula for`) early, a verb
+/// From where this word may go unsaid: a word that frames the question (`the formula for`) early, a verb
 /// (`implement a cache`) later, one that has an opposite or another noun later still, last a noun that says which kind
 /// of things (`tomato plants`). `None` for what narrows the question: adjectives and adverbs, names, what follows a
 /// preposition (`per file`) or makes another thing of one that was named (`a fishing license`), and verbs that turn the
 /// sentence around.
 fn bar(token: &Token, c: &Comparison<'_>) -> Option<f32> {
     let name = token.is(Traits::NAME) || token.capital && !token.starts;
-    // To look is not to ask for more.
-    if matches!(&*token.written, "check" | "checking" | "view" | "viewing") {
-        return Some(FRAME);
-    }
     let plain = token.kind == Kind::Word && token.is(Traits::KNOWN) && !name && !token.possessive;
     let narrows = token.is(Traits::ADVERSE) || token.quantity.is_some() || token.member.is_some();
     if !plain || narrows {

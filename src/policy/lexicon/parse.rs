@@ -319,6 +319,7 @@ fn instead_of(written: &str) -> Instead {
 
 /// Which stems are of known words, and how the words that hold a question together are mistyped.
 fn spelling(lexicon: &mut Lexicon) {
+    /// In so many phrases stand some eighty words, nearly all of structure.
     const OFTEN: usize = 14;
     let told_apart = |word: &str| word.len() >= 4 && word.bytes().all(|byte| byte.is_ascii_lowercase());
     let headed = lines(FUNCTION).filter_map(|line| line.split_once(':')).filter(|(head, _)| head.trim() != "frame");
