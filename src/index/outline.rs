@@ -16,22 +16,24 @@ use super::rows::{Row, Rows};
 const LANES: usize = 32;
 /// Codes of a query's component lie in -127..=127.
 const ASKED: f32 = 127.0;
+/// Rows that are compared with a query side by side, so that it is read once for all of them.
+const ABREAST: usize = 4;
 
 /// The outlines of a matrix's rows.
 #[derive(Debug)]
 pub(super) struct Outlines {
     /// Four components a byte: those one, two and three quarters of a row on stand above the first.
     codes: Rows<u8>,
+    /// One by the length of what the codes of each stand for.
+    scales: Vec<f32>,
     angles: Vec<Angle>,
     /// No row was ever further off its outline.
     widest: Angle,
 }
 
-/// A direction, and how far the row is off it.
+/// How far a row is off its outline.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Angle {
-    /// One by the length of what the codes stand for.
-    scale: f32,
     /// The cosine between the row and its outline, rounded down.
     along: f32,
     /// Its sine, rounded up.
@@ -44,7 +46,7 @@ pub(super) struct Asked {
     /// Codes of the components that stand in each byte.
     codes: Vec<[[i8; LANES]; 4]>,
     /// Three times their sum: twice the inner product with an outline whose codes are all in the middle, at 1.5.
-    middle: i32,
+    middle: f32,
     /// Half of what a code of one stands for.
     half: f32,
     /// What the codes leave out, and more than rounding can do.
@@ -62,8 +64,8 @@ pub(super) struct Demand {
 impl Outlines {
     /// No rows yet.
     pub(super) const fn new(dimension: usize) -> Self {
-        let widest = Angle { scale: 0.0, along: 1.0, aside: 0.0 };
-        Self { codes: Rows::new(width(dimension)), angles: Vec::new(), widest }
+        let widest = Angle { along: 1.0, aside: 0.0 };
+        Self { codes: Rows::new(width(dimension)), scales: Vec::new(), angles: Vec::new(), widest }
     }
 
     /// Appends the outline of a vector: each component as the nearest of -1.5, -0.5, 0.5 and 1.5 times the root of
@@ -88,8 +90,8 @@ impl Outlines {
         let along = product / (own * square).sqrt();
         let aside = (1.0 - along * along).max(0.0).sqrt();
         self.codes.push(&packed);
+        self.scales.push(own.sqrt().recip() as f32);
         let angle = Angle {
-            scale: own.sqrt().recip() as f32,
             along: along as f32 * (1.0 - 4.0 * f32::EPSILON),
             aside: aside as f32 * (1.0 + 4.0 * f32::EPSILON),
         };
@@ -101,8 +103,10 @@ impl Outlines {
     /// Takes a row out by putting the last row in its place.
     pub(super) fn swap_remove(&mut self, row: Row) {
         self.codes.swap_remove(row);
+        self.scales.swap_remove(row as usize);
         self.angles.swap_remove(row as usize);
         if self.angles.capacity() > 4 * self.angles.len().max(1) {
+            self.scales.shrink_to(2 * self.scales.len());
             self.angles.shrink_to(2 * self.angles.len());
         }
     }
@@ -120,28 +124,31 @@ impl Outlines {
     /// The cosine between a query and the outline of each of `rows`, rounded up; zero where it is less.
     pub(super) fn cosines(&self, asked: &Asked, rows: Range<usize>) -> Vec<f32> {
         let mut near = vec![0.0; rows.len()];
-        let codes = self.codes.range(rows.clone()).chunks_exact(self.codes.width());
-        let rows = near.iter_mut().zip(codes.zip(self.angles(rows)));
+        let (codes, scales) = (self.codes.range(rows.clone()), &self.scales[rows]);
         #[cfg(target_arch = "x86_64")]
         if let Some(simd) = pulp::x86::V3::try_new() {
-            // A loop, since only what is inlined is compiled for these instructions.
+            // Only what is inlined is compiled for these instructions.
             simd.vectorize(
                 #[inline(always)]
                 || {
-                    for (near, (row, angle)) in rows {
-                        *near = asked.cosine(products_avx2(simd, row, &asked.codes), *angle);
-                    }
+                    asked.cosines(
+                        codes,
+                        scales,
+                        &mut near,
+                        #[inline(always)]
+                        |rows| products_avx2(simd, rows, &asked.codes),
+                    )
                 },
             );
             return near;
         }
-        rows.for_each(|(near, (row, angle))| *near = asked.cosine(products(row, &asked.codes), *angle));
+        asked.cosines(codes, scales, &mut near, |rows| rows.map(|row| products(row, &asked.codes)));
         near
     }
 
     /// Memory, in bytes.
     pub(super) const fn bytes(&self) -> usize {
-        self.codes.bytes() + self.angles.capacity() * size_of::<Angle>()
+        self.codes.bytes() + self.scales.capacity() * size_of::<f32>() + self.angles.capacity() * size_of::<Angle>()
     }
 }
 
@@ -149,7 +156,7 @@ impl Asked {
     /// Makes a unit vector ready. `rounding` is more than that can do to a score or to a bound.
     pub(super) fn new(query: &[f32], rounding: f32) -> Self {
         let (few, mark) = codes(query, ASKED);
-        let (width, middle) = (width(few.len()), 3 * few.iter().map(|code| i32::from(*code)).sum::<i32>());
+        let (width, middle) = (width(few.len()), exact(3 * few.iter().map(|code| i32::from(*code)).sum::<i32>()));
         #[expect(clippy::cast_possible_truncation, reason = "codes lie in -127..=127")]
         let code = |place: usize| few.get(place).map_or(0, |code| *code as i8);
         let quarter = |start: usize, above: usize| std::array::from_fn(|lane| code(above * width + start + lane));
@@ -166,13 +173,36 @@ impl Asked {
         Demand { along: bar, aside: (1.0 - bar * bar).sqrt() }
     }
 
-    /// The cosine, from the products of codes that stand above zero.
+    /// Writes the cosine with each outline. `products` gives the inner products of codes, which stand above zero.
     #[inline(always)]
-    fn cosine(&self, products: i32, angle: Angle) -> f32 {
-        #[expect(clippy::cast_precision_loss, reason = "that rounding is in `rounding`")]
-        let twice = (2 * products - self.middle) as f32;
-        (twice * (self.half * angle.scale) + self.more).max(0.0)
+    fn cosines(
+        &self,
+        codes: &[u8],
+        scales: &[f32],
+        near: &mut [f32],
+        products: impl Fn([&[u8]; ABREAST]) -> [i32; ABREAST],
+    ) {
+        let width = codes.len() / near.len().max(1);
+        let (abreast, rest) = near.as_chunks_mut::<ABREAST>();
+        let (rows, last_rows) = codes.split_at(abreast.len() * ABREAST * width);
+        for (near, rows) in abreast.iter_mut().zip(rows.chunks_exact((ABREAST * width).max(1))) {
+            *near = products(std::array::from_fn(|nth| &rows[nth * width..][..width])).map(exact);
+        }
+        for (near, row) in rest.iter_mut().zip(last_rows.chunks_exact(width.max(1))) {
+            [*near, ..] = products([row; ABREAST]).map(exact);
+        }
+        for (near, scale) in near.iter_mut().zip(scales) {
+            let twice = 2.0 * *near - self.middle;
+            *near = (twice * (self.half * scale) + self.more).max(0.0);
+        }
     }
+}
+
+/// A sum of products as a float: below 2^24, so nothing is lost up to 44,000 components, and what is lost beyond is
+/// in the `rounding` of a query.
+#[expect(clippy::cast_precision_loss, reason = "as the comment says")]
+const fn exact(products: i32) -> f32 {
+    products as f32
 }
 
 impl Demand {
@@ -192,29 +222,43 @@ fn products(row: &[u8], query: &[[[i8; LANES]; 4]]) -> i32 {
     bytes.flat_map(|(bytes, asked)| (0..LANES).map(|lane| of_byte(bytes[lane], asked.map(|codes| codes[lane])))).sum()
 }
 
-/// The same, four bytes in about the time of one: the compiler does not find that instruction by itself.
+/// The same of several rows, four bytes in about the time of one: the compiler does not find that instruction by itself.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn products_avx2(simd: pulp::x86::V3, row: &[u8], query: &[[[i8; LANES]; 4]]) -> i32 {
+fn products_avx2(simd: pulp::x86::V3, rows: [&[u8]; ABREAST], query: &[[[i8; LANES]; 4]]) -> [i32; ABREAST] {
     use std::arch::x86_64::__m256i;
 
+    /// Steps whose sums fit 16 bits: each adds up eight products of at most 127 * 3.
+    const STEPS: usize = 10;
     let (avx, avx2) = (simd.avx, simd.avx2);
     let (three, ones) = (avx._mm256_set1_epi8(3), avx._mm256_set1_epi16(1));
-    let mut total = avx._mm256_setzero_si256();
-    for (bytes, asked) in row.as_chunks::<LANES>().0.iter().zip(query) {
-        let bytes: __m256i = pulp::cast(*bytes);
-        let [a, b, c, d]: [__m256i; 4] = asked.map(pulp::cast);
-        // Pairs of products are added up in 16 bits, and four such sums fit there too: 4 * 2 * 127 * 3 < 2^15.
-        let first = avx2._mm256_maddubs_epi16(avx2._mm256_and_si256(bytes, three), a);
-        let second = avx2._mm256_maddubs_epi16(avx2._mm256_and_si256(avx2._mm256_srli_epi16::<2>(bytes), three), b);
-        let third = avx2._mm256_maddubs_epi16(avx2._mm256_and_si256(avx2._mm256_srli_epi16::<4>(bytes), three), c);
-        let fourth = avx2._mm256_maddubs_epi16(avx2._mm256_and_si256(avx2._mm256_srli_epi16::<6>(bytes), three), d);
-        let (lower, upper) = (avx2._mm256_add_epi16(first, second), avx2._mm256_add_epi16(third, fourth));
-        let sums = avx2._mm256_add_epi16(lower, upper);
-        total = avx2._mm256_add_epi32(total, avx2._mm256_madd_epi16(sums, ones));
+    let rows = rows.map(|row| row.as_chunks::<LANES>().0);
+    let mut totals = [avx._mm256_setzero_si256(); ABREAST];
+    for (run, asked) in query.chunks(STEPS).enumerate() {
+        let mut sums = [avx._mm256_setzero_si256(); ABREAST];
+        for (step, asked) in asked.iter().enumerate() {
+            let [a, b, c, d]: [__m256i; 4] = asked.map(pulp::cast);
+            for (sum, row) in sums.iter_mut().zip(rows) {
+                let bytes: __m256i = pulp::cast(row[run * STEPS + step]);
+                let first = avx2._mm256_maddubs_epi16(avx2._mm256_and_si256(bytes, three), a);
+                let second = avx2._mm256_and_si256(avx2._mm256_srli_epi16::<2>(bytes), three);
+                let third = avx2._mm256_and_si256(avx2._mm256_srli_epi16::<4>(bytes), three);
+                let fourth = avx2._mm256_and_si256(avx2._mm256_srli_epi16::<6>(bytes), three);
+                let lower = avx2._mm256_add_epi16(first, avx2._mm256_maddubs_epi16(second, b));
+                let upper =
+                    avx2._mm256_add_epi16(avx2._mm256_maddubs_epi16(third, c), avx2._mm256_maddubs_epi16(fourth, d));
+                *sum = avx2._mm256_add_epi16(*sum, avx2._mm256_add_epi16(lower, upper));
+            }
+        }
+        for (total, sum) in totals.iter_mut().zip(sums) {
+            *total = avx2._mm256_add_epi32(*total, avx2._mm256_madd_epi16(sum, ones));
+        }
     }
-    let total: [i32; 8] = pulp::cast(total);
-    total.iter().sum()
+    // Two rounds of adding neighbours leave, in each half, one sum of each row.
+    let [a, b, c, d] = totals;
+    let (ab, cd) = (avx2._mm256_hadd_epi32(a, b), avx2._mm256_hadd_epi32(c, d));
+    let halves: [[i32; ABREAST]; 2] = pulp::cast(avx2._mm256_hadd_epi32(ab, cd));
+    std::array::from_fn(|row| halves[0][row] + halves[1][row])
 }
 
 /// Bytes of an outline: a quarter of the components, and some to fill the lanes.
@@ -270,7 +314,10 @@ mod tests {
             prop_assert_eq!(products(&row, &query), sum);
             #[cfg(target_arch = "x86_64")]
             if let Some(simd) = pulp::x86::V3::try_new() {
-                prop_assert_eq!(simd.vectorize(|| products_avx2(simd, &row, &query)), sum);
+                let other = row.iter().map(|byte| byte.rotate_left(3)).collect::<Vec<_>>();
+                let rows = [&*row, &*other, &*row, &*other];
+                let found = simd.vectorize(|| products_avx2(simd, rows, &query));
+                prop_assert_eq!(found, rows.map(|row| products(row, &query)));
             }
         }
     }
