@@ -79,7 +79,8 @@ impl Engine {
 }
 
 impl Asking<'_> {
-    /// Has the reranker read what the judgement leaves in doubt; `None` where there is nothing to read, or nobody.
+    /// Has the reranker read what the judgement leaves in doubt, nearest first, until it is sure of one; `None` where
+    /// there is nothing to read, or nobody.
     pub(super) async fn rerank(
         &self,
         prompt: &str,
@@ -91,18 +92,19 @@ impl Asking<'_> {
         if places.is_empty() {
             return None;
         }
-        let texts: Vec<&str> = places.iter().map(|place| candidates[*place].prompt).collect();
-        let told = match reranker.sureness(prompt, &texts).await {
-            Ok(told) => told,
-            Err(EmbedError::Busy | EmbedError::Timeout) => return Some(Reading::Late),
-            Err(EmbedError::Fault(fault)) => {
-                tracing::warn!(%fault, "the reranker failed");
-                return Some(Reading::Failed);
+        for place in places {
+            match reranker.sureness(prompt, candidates[place].prompt).await {
+                Ok(sureness) => answer(judgement, place, sureness, &self.settings.rerank),
+                Err(EmbedError::Busy | EmbedError::Timeout) => return Some(Reading::Late),
+                Err(EmbedError::Fault(fault)) => {
+                    tracing::warn!(%fault, "the reranker failed");
+                    return Some(Reading::Failed);
+                }
             }
-        };
-        for (place, sureness) in places.into_iter().zip(told) {
-            answer(judgement, place, sureness, &self.settings.rerank);
+            if judgement.chosen.is_some() {
+                return Some(Reading::Accepted);
+            }
         }
-        Some(if judgement.chosen.is_some() { Reading::Accepted } else { Reading::Refused })
+        Some(Reading::Refused)
     }
 }

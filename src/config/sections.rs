@@ -211,7 +211,7 @@ impl Semantic {
 #[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "default.toml documents the keys; the rooms' settings document the fields")]
 pub struct Reranker {
-    pub model: Option<PathBuf>,
+    pub model: embed::rerank::Model,
     pub accept: f32,
     pub deadline: Lasting,
     pub threads: usize,

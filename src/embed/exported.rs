@@ -10,7 +10,7 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use super::Precision;
-use super::export::{self, ExportError};
+use super::export::{self, ExportError, Kind};
 use super::provision::files;
 
 /// The edition of the exporter. It stands in the names of kept files: raise it with any change to what is written.
@@ -31,6 +31,7 @@ pub(super) struct Exported {
 /// # Errors
 /// When the model's files cannot be read or exported.
 pub(super) fn bert(
+    kind: Kind,
     config: &[u8],
     safetensors: &Path,
     known: Option<&str>,
@@ -43,7 +44,10 @@ pub(super) fn bert(
         Some(sum) => sum.to_owned(),
         None => sha256_of(&[&read()?]),
     };
-    let identity = sha256_of(&[source.as_bytes(), config]);
+    let identity = match kind {
+        Kind::Encoder => sha256_of(&[source.as_bytes(), config]),
+        Kind::Verifier => sha256_of(&[source.as_bytes(), config, export::HEAD]),
+    };
     let kept = exports.join(format!("{}-{}-{EDITION}.onnx", &identity[..32], precision.as_str()));
     let seal = kept.with_extension("onnx.sha256");
     if let (Ok(graph), Ok(seal)) = (fs::read(&kept), fs::read_to_string(&seal)) {
@@ -52,7 +56,7 @@ pub(super) fn bert(
         }
         tracing::warn!(file = %kept.display(), "an exported model is damaged; it is made anew");
     }
-    let graph = export::bert(config, &read()?, precision)?;
+    let graph = export::bert(kind, config, &read()?, precision)?;
     let keep = || {
         files::write_whole(&kept, &graph)?;
         files::write_whole(&seal, sha256_of(&[&graph]).as_bytes())

@@ -10,7 +10,7 @@ use fastembed::{
     TextEmbedding, TextRerank, TokenizerFiles, UserDefinedEmbeddingModel, UserDefinedRerankingModel,
 };
 
-use super::recipe::{Pooling, Recipe, RerankRecipe, TokenFiles};
+use super::recipe::{PairGraph, Pooling, Recipe, RerankRecipe, TokenFiles};
 use super::rerank::PairModel;
 use super::worker::TextModel;
 use super::{Embedding, OpenError};
@@ -137,7 +137,10 @@ impl TextModel for OnnxModel {
 }
 
 /// A loaded cross-encoder on one session of the runtime.
-pub(super) struct OnnxReranker(TextRerank);
+pub(super) struct OnnxReranker {
+    inner: TextRerank,
+    symmetric: bool,
+}
 
 impl OnnxReranker {
     /// Makes a session that uses up to `cores` cores.
@@ -145,27 +148,34 @@ impl OnnxReranker {
     /// # Errors
     /// When the runtime or the tokenizer refuses the model's files.
     pub(super) fn load(recipe: &RerankRecipe, cores: usize) -> Result<Self, OpenError> {
-        let model = UserDefinedRerankingModel::new(OnnxSource::File(recipe.graph.clone()), files(&recipe.tokens));
+        let (graph, symmetric) = match &recipe.graph {
+            PairGraph::File(path) => (OnnxSource::File(path.clone()), false),
+            PairGraph::Verifier(graph) => (OnnxSource::Memory(graph.to_vec()), true),
+        };
+        let model = UserDefinedRerankingModel::new(graph, files(&recipe.tokens));
         let options = RerankInitOptionsUserDefined::new()
             .with_max_length(recipe.window)
             .with_intra_threads(cores)
             .with_session_config(NO_SPINNING.0, NO_SPINNING.1);
         let inner = TextRerank::try_new_from_user_defined(model, options)
             .map_err(|why| OpenError::Model { model: recipe.name.clone(), why: why.to_string() })?;
-        Ok(Self(inner))
+        Ok(Self { inner, symmetric })
     }
 }
 
 impl PairModel for OnnxReranker {
-    fn logits(&mut self, text: &str, others: &[&str]) -> Result<Vec<f32>, String> {
-        let mut found = self.0.rerank(text, others, false, None).map_err(|why| why.to_string())?;
-        found.sort_unstable_by_key(|result| result.index);
-        Ok(found.into_iter().map(|result| result.score).collect())
+    fn logit(&mut self, text: &str, other: &str) -> Result<f32, String> {
+        let found = self.inner.rerank(text, [other], false, None).map_err(|why| why.to_string())?;
+        found.first().map(|result| result.score).ok_or_else(|| "it lost a pair".to_owned())
     }
 
     fn sees(&self, text: &str, other: &str) -> Result<bool, String> {
-        let encoding = self.0.tokenizer.encode((text, other), true).map_err(|why| why.to_string())?;
+        let encoding = self.inner.tokenizer.encode((text, other), true).map_err(|why| why.to_string())?;
         Ok(encoding.get_overflowing().is_empty())
+    }
+
+    fn is_symmetric(&self) -> bool {
+        self.symmetric
     }
 }
 

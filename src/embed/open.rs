@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::onnx::{self, Listed, OnnxModel, OnnxReranker};
 use super::provision::{Home, Progress};
 use super::recipe::{Recipe, RerankRecipe};
-use super::rerank::{self, OneByOne, PairModel, Reranker};
+use super::rerank::{self, Model, OneByOne, PairModel, Reranker};
 use super::settings::cores;
 use super::worker::{Limits, QueuedEmbedder, TextModel};
 use super::{Embedder, Settings};
@@ -87,24 +87,33 @@ pub async fn provision(settings: &Settings, progress: Progress) -> Result<Provis
     .await
 }
 
-/// Loads the reranker, if there is to be one; the runtime library as [`open()`] finds it.
+/// Loads the reranker, if there is to be one; the runtime library, and the default model for the verifier, as
+/// [`open()`] finds them.
 ///
 /// # Errors
-/// When the runtime is not to be had, or the folder holds no cross-encoder of one logit.
+/// When the runtime or the default model is not to be had, or the folder holds no cross-encoder of one logit.
 pub async fn open_reranker(
     settings: &rerank::Settings,
     embed: &Settings,
 ) -> Result<Option<Arc<dyn Reranker>>, OpenError> {
     let (settings, embed) = (settings.clone(), embed.clone());
     blocking(move || {
-        let Some(folder) = &settings.model else { return Ok(None) };
+        if settings.model == Model::None {
+            return Ok(None);
+        }
         let home = Home::new(&embed, Progress::Logged)?;
         onnx::load_runtime(&home.runtime(embed.runtime.as_deref())?)?;
-        let mut model = OnnxReranker::load(&RerankRecipe::read(folder)?, cores(settings.threads))?;
+        let recipe = match &settings.model {
+            Model::Folder(folder) => RerankRecipe::read(folder)?,
+            Model::BuiltIn | Model::None => {
+                RerankRecipe::verifier(&home.default_model()?, &home.exports(), Home::DEFAULT_WEIGHTS)?
+            }
+        };
+        let mut model = OnnxReranker::load(&recipe, cores(settings.threads))?;
         // The first run is its slowest, and shows whether it is a reranker at all.
-        let unusable = |why| OpenError::Model { model: folder.display().to_string(), why };
-        model.logits("a first text", &["another text"]).map_err(unusable)?;
-        tracing::info!(model = %folder.display(), "the reranker is ready");
+        let unusable = |why| OpenError::Model { model: recipe.name.clone(), why };
+        model.logit("a first text", "another text").map_err(unusable)?;
+        tracing::info!(model = %recipe.name, "the reranker is ready");
         Ok(Some(Arc::new(OneByOne::new(model, settings.deadline.0)) as Arc<dyn Reranker>))
     })
     .await

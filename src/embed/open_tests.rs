@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::*;
 use crate::domain::{Digest, Lasting, Vector};
+use crate::embed::export::Kind;
 use crate::embed::{Embedding, Precision, exported};
 
 #[derive(Deserialize)]
@@ -118,7 +119,7 @@ async fn an_onnx_folder_is_used_as_it_is_and_is_a_space_of_its_own() {
     }
     let config = std::fs::read(there.model.join("config.json")).unwrap();
     let (weights, exports) = (there.model.join("model.safetensors"), there.home.join("exports"));
-    let exported = exported::bert(&config, &weights, None, Precision::Fp32, &exports).unwrap();
+    let exported = exported::bert(Kind::Encoder, &config, &weights, None, Precision::Fp32, &exports).unwrap();
     std::fs::write(folder.path().join("model.onnx"), &exported.graph).unwrap();
 
     let settings = Settings {
@@ -155,7 +156,7 @@ async fn a_cross_encoder_in_a_folder_reads_two_texts_together() {
     }
     std::fs::write(folder.path().join("config.json"), r#"{"pad_token_id": 0, "max_position_embeddings": 24}"#).unwrap();
     let settings =
-        rerank::Settings { model: Some(folder.path().to_owned()), deadline: Lasting::seconds(120), threads: 1 };
+        rerank::Settings { model: Model::Folder(folder.path().into()), deadline: Lasting::seconds(120), threads: 1 };
     let refused = open_reranker(&settings, &embed).await.unwrap_err().to_string();
     assert!(refused.contains("model.onnx"), "{refused}");
 
@@ -164,12 +165,40 @@ async fn a_cross_encoder_in_a_folder_reads_two_texts_together() {
     std::fs::copy(graph, folder.path().join("model.onnx")).unwrap();
     let reranker = open_reranker(&settings, &embed).await.unwrap().unwrap();
     let asked = "How do I paint my canoe?";
-    let others = ["how do i paint my CANOE?", "Why is the sky blue", &"paint ".repeat(20)];
-    let told = reranker.sureness(asked, &others).await.unwrap();
+    let mut told = Vec::new();
+    for other in ["how do i paint my CANOE?", "Why is the sky blue", &"paint ".repeat(20)] {
+        told.push(reranker.sureness(asked, other).await.unwrap());
+    }
     let known = |share: f32| 1.0 / (1.0 + (-20.0 * (share - 0.45)).exp());
     // Of nine tokens, [CLS] and [SEP] among them, the second text has all but [CLS], or but [SEP] none.
     assert!((told[0] - known(8.0 / 9.0)).abs() < 1e-4, "{told:?}");
     assert!((told[1] - known(1.0 / 9.0)).abs() < 1e-4, "{told:?}");
     assert_eq!(told[2], 0.0, "the window does not hold both");
-    assert!(open_reranker(&rerank::Settings::default(), &embed).await.unwrap().is_none());
+    let none = rerank::Settings { model: Model::None, ..settings };
+    assert!(open_reranker(&none, &embed).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn the_verifier_says_what_its_head_says_where_it_was_trained() {
+    #[derive(Deserialize)]
+    struct Told {
+        a: String,
+        b: String,
+        logit: f32,
+    }
+    #[derive(Deserialize)]
+    struct Fixture {
+        pairs: Vec<Told>,
+    }
+    let known: Fixture = serde_json::from_str(include_str!("../../tests/fixtures/verifier.json")).unwrap();
+    let settings = rerank::Settings { deadline: Lasting::seconds(120), ..rerank::Settings::default() };
+    let verifier = open_reranker(&settings, &Settings::default()).await.unwrap().unwrap();
+    for Told { a, b, logit } in known.pairs {
+        let (there, back) = (verifier.sureness(&a, &b).await.unwrap(), verifier.sureness(&b, &a).await.unwrap());
+        assert_eq!(there, back, "{a} | {b}");
+        let found = (there / (1.0 - there)).ln();
+        assert!((found - logit).abs() < 0.05, "{a} | {b}: {found}, not {logit}");
+    }
+    let long = "river ".repeat(200);
+    assert_eq!(verifier.sureness(&long, &long).await, Ok(0.0), "the window does not hold both");
 }

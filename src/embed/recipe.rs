@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::export::Kind;
 use super::exported;
 use super::onnx::Listed;
 use super::{OpenError, Precision, Space};
@@ -87,7 +88,7 @@ impl Recipe {
             }
             None => {
                 let source = folder.path.join("model.safetensors");
-                let export = exported::bert(&tokens.config, &source, weights, precision, exports)
+                let export = exported::bert(Kind::Encoder, &tokens.config, &source, weights, precision, exports)
                     .map_err(|why| folder.unusable(&why.to_string()))?;
                 let weights = format!("bert:{}:{}", export.source, precision.as_str());
                 (export.graph, Vec::new(), weights, precision == Precision::Fp32)
@@ -134,15 +135,40 @@ impl Recipe {
 pub(super) struct RerankRecipe {
     /// For people.
     pub(super) name: String,
-    /// The ONNX file; weights it refers to lie beside it.
-    pub(super) graph: PathBuf,
+    /// The model.
+    pub(super) graph: PairGraph,
     /// The tokenizer's files.
     pub(super) tokens: TokenFiles,
     /// Tokens the model sees, of both texts together, special ones included.
     pub(super) window: usize,
 }
 
+/// The ONNX form of a model that reads pairs.
+#[derive(Debug)]
+pub(super) enum PairGraph {
+    /// A file; weights it refers to lie beside it. Which text comes first may make a difference.
+    File(PathBuf),
+    /// The verifier, to which it makes none.
+    Verifier(Bytes),
+}
+
 impl RerankRecipe {
+    /// The verifier, upon the default model in this folder, of which `weights` is the SHA-256. Always in eight bits, which
+    /// its head has learned to read.
+    ///
+    /// # Errors
+    /// When the folder is not what it should be.
+    pub(super) fn verifier(folder: &Path, exports: &Path, weights: &str) -> Result<Self, OpenError> {
+        let name = "the built-in verifier".to_owned();
+        let folder = Folder { name: &name, path: folder };
+        let tokens = TokenFiles::read(&folder)?;
+        let source = folder.path.join("model.safetensors");
+        let export = exported::bert(Kind::Verifier, &tokens.config, &source, Some(weights), Precision::Int8, exports)
+            .map_err(|why| folder.unusable(&why.to_string()))?;
+        let window = folder.window(&tokens.config)?;
+        Ok(Self { graph: PairGraph::Verifier(export.graph), window, tokens, name })
+    }
+
     /// Reads a folder.
     ///
     /// # Errors
@@ -155,7 +181,7 @@ impl RerankRecipe {
             return Err(folder.unusable("a reranker is an ONNX file: model.onnx, or onnx/model.onnx"));
         };
         let window = folder.window(&tokens.config)?;
-        Ok(Self { graph: folder.path.join(file), window, tokens, name })
+        Ok(Self { graph: PairGraph::File(folder.path.join(file)), window, tokens, name })
     }
 }
 

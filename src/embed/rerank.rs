@@ -1,5 +1,7 @@
-//! A model that reads two texts together and says how surely they ask the same: a cross-encoder, as rerankers are.
+//! A model that reads two texts together and says how surely they ask the same: the built-in verifier, or a
+//! cross-encoder, as rerankers are.
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,9 +19,8 @@ use crate::domain::Lasting;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// A folder with a cross-encoder of one logit as ONNX (`model.onnx`, or in `onnx/`) and its tokenizer's files; none:
-    /// no reranker.
-    pub model: Option<PathBuf>,
+    /// Which one.
+    pub model: Model,
     /// How long a request waits for it, queue included, before the rules' own word stands.
     pub deadline: Lasting,
     /// Cores one run of the model uses. `0` means every core of the machine, four at most.
@@ -28,37 +29,78 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { model: None, deadline: Lasting::millis(50), threads: 0 }
+        Self { model: Model::BuiltIn, deadline: Lasting::millis(50), threads: 0 }
+    }
+}
+
+/// Which reranker there is. In configurations one word: `built-in`, `none`, or the folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum Model {
+    /// The verifier: a head that this program brings, upon the default embedding model.
+    BuiltIn,
+    /// Nobody is asked.
+    None,
+    /// A folder with a cross-encoder of one logit as ONNX (`model.onnx`, or in `onnx/`) and its tokenizer's files.
+    Folder(PathBuf),
+}
+
+impl From<String> for Model {
+    fn from(word: String) -> Self {
+        match word.as_str() {
+            "built-in" => Self::BuiltIn,
+            "none" => Self::None,
+            _ => Self::Folder(word.into()),
+        }
+    }
+}
+
+impl From<Model> for String {
+    fn from(model: Model) -> Self {
+        model.to_string()
+    }
+}
+
+impl fmt::Display for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("built-in"),
+            Self::None => f.write_str("none"),
+            Self::Folder(path) => path.display().fmt(f),
+        }
     }
 }
 
 /// Says how surely two texts ask the same.
 #[async_trait]
 pub trait Reranker: Send + Sync + std::fmt::Debug {
-    /// One sureness in [0, 1] for each of the others, in their order, within the reranker's own deadline. The same
-    /// whichever of two texts is asked about the other. A pair that the model's window does not hold has 0.
+    /// How sure it is, in [0, 1], within its own deadline. The same whichever of the two is asked about the other. 0 for
+    /// a pair that the model's window does not hold.
     ///
     /// # Errors
     /// When too many wait, the deadline passes, or the model fails.
-    async fn sureness(&self, text: &str, others: &[&str]) -> Result<Vec<f32>, EmbedError>;
+    async fn sureness(&self, text: &str, other: &str) -> Result<f32, EmbedError>;
 }
 
 /// A model that reads pairs on the thread that calls it.
 pub(super) trait PairModel: Send + 'static {
-    /// One logit for each of the others, in their order.
+    /// The logit of a pair.
     ///
     /// # Errors
     /// What the model said, without the texts.
-    fn logits(&mut self, text: &str, others: &[&str]) -> Result<Vec<f32>, String>;
+    fn logit(&mut self, text: &str, other: &str) -> Result<f32, String>;
 
     /// Whether the model's window holds both texts whole.
     ///
     /// # Errors
     /// What the tokenizer said.
     fn sees(&self, text: &str, other: &str) -> Result<bool, String>;
+
+    /// Whether a pair has the same logit either way round.
+    fn is_symmetric(&self) -> bool;
 }
 
-/// One model that answers one request at a time, and lets a few wait.
+/// One model that reads one pair at a time, and lets a few wait.
 pub(super) struct OneByOne<M> {
     model: Arc<Mutex<M>>,
     seats: Arc<Semaphore>,
@@ -82,15 +124,14 @@ impl<M> OneByOne<M> {
 
 #[async_trait]
 impl<M: PairModel> Reranker for OneByOne<M> {
-    async fn sureness(&self, text: &str, others: &[&str]) -> Result<Vec<f32>, EmbedError> {
+    async fn sureness(&self, text: &str, other: &str) -> Result<f32, EmbedError> {
         let seat = self.seats.clone().try_acquire_owned().map_err(|_| EmbedError::Busy)?;
-        let (model, text) = (self.model.clone(), text.to_owned());
-        let others: Vec<String> = others.iter().map(|other| (*other).to_owned()).collect();
+        let (model, text, other) = (self.model.clone(), text.to_owned(), other.to_owned());
         let reading = tokio::task::spawn_blocking(move || {
             // Held until the model is done, even where nobody waits any more.
             let _seat = seat;
             let mut model = model.lock();
-            catch_unwind(AssertUnwindSafe(|| read(&mut *model, &text, &others)))
+            catch_unwind(AssertUnwindSafe(|| read(&mut *model, &text, &other)))
                 .unwrap_or_else(|_| Err("it panicked".to_owned()))
         });
         match tokio::time::timeout(self.deadline, reading).await {
@@ -101,20 +142,17 @@ impl<M: PairModel> Reranker for OneByOne<M> {
     }
 }
 
-/// Reads each pair both ways round and believes the less sure of the two: a cross-encoder need not be symmetric, and
-/// whether two prompts ask the same must not depend on which came first.
-fn read(model: &mut impl PairModel, text: &str, others: &[String]) -> Result<Vec<f32>, String> {
-    let mut found = Vec::with_capacity(others.len());
-    for other in others {
-        if !model.sees(text, other)? {
-            found.push(0.0);
-            continue;
-        }
-        let (there, back) = (model.logits(text, &[other])?, model.logits(other, &[text])?);
-        let (&[there], &[back]) = (&there[..], &back[..]) else { return Err("it lost a pair".to_owned()) };
-        found.push(sigmoid(there.min(back)));
+/// Reads a pair both ways round, where that can make a difference, and believes the less sure of the two: a
+/// cross-encoder need not be symmetric, and whether two prompts ask the same must not depend on which came first.
+fn read(model: &mut impl PairModel, text: &str, other: &str) -> Result<f32, String> {
+    if !model.sees(text, other)? {
+        return Ok(0.0);
     }
-    Ok(found)
+    let there = sigmoid(model.logit(text, other)?);
+    if model.is_symmetric() {
+        return Ok(there);
+    }
+    Ok(there.min(sigmoid(model.logit(other, text)?)))
 }
 
 /// A logit that is no number is no sureness at all.
@@ -132,17 +170,21 @@ mod tests {
     struct Lengths(mpsc::Receiver<()>);
 
     impl PairModel for Lengths {
-        fn logits(&mut self, text: &str, others: &[&str]) -> Result<Vec<f32>, String> {
+        fn logit(&mut self, text: &str, other: &str) -> Result<f32, String> {
             match text {
                 "poison" => panic!("poisoned"),
                 "bad" => Err("it is bad".to_owned()),
-                "wait" => self.0.recv().map(|()| vec![0.0]).map_err(|why| why.to_string()),
-                _ => Ok(others.iter().map(|other| text.len() as f32 - other.len() as f32).collect()),
+                "wait" => self.0.recv().map(|()| 0.0).map_err(|why| why.to_string()),
+                _ => Ok(text.len() as f32 - other.len() as f32),
             }
         }
 
         fn sees(&self, text: &str, _: &str) -> Result<bool, String> {
             Ok(text != "endless")
+        }
+
+        fn is_symmetric(&self) -> bool {
+            false
         }
     }
 
@@ -154,19 +196,19 @@ mod tests {
     #[tokio::test]
     async fn the_less_sure_order_is_believed() {
         let (reranker, _leave) = reranker();
-        let (there, back) = (reranker.sureness("abcd", &["ab"]).await, reranker.sureness("ab", &["abcd"]).await);
+        let (there, back) = (reranker.sureness("abcd", "ab").await, reranker.sureness("ab", "abcd").await);
         assert_eq!(there, back);
-        assert!((there.unwrap()[0] - 1.0 / (1.0 + 2.0_f32.exp())).abs() < 1e-6);
-        assert_eq!(reranker.sureness("ab", &["cd", "endless"]).await.unwrap()[0], 0.5);
-        assert_eq!(reranker.sureness("endless", &["ab"]).await, Ok(vec![0.0]));
+        assert!((there.unwrap() - 1.0 / (1.0 + 2.0_f32.exp())).abs() < 1e-6);
+        assert_eq!(reranker.sureness("ab", "cd").await, Ok(0.5));
+        assert_eq!(reranker.sureness("endless", "ab").await, Ok(0.0));
     }
 
     #[tokio::test]
     async fn faults_and_panics_end_one_reading_and_no_other() {
         let (reranker, _leave) = reranker();
-        assert_eq!(reranker.sureness("bad", &["ab"]).await, Err(EmbedError::Fault("it is bad".to_owned())));
-        assert_eq!(reranker.sureness("poison", &["ab"]).await, Err(EmbedError::Fault("it panicked".to_owned())));
-        assert!(reranker.sureness("ab", &["ab"]).await.is_ok());
+        assert_eq!(reranker.sureness("bad", "ab").await, Err(EmbedError::Fault("it is bad".to_owned())));
+        assert_eq!(reranker.sureness("poison", "ab").await, Err(EmbedError::Fault("it panicked".to_owned())));
+        assert!(reranker.sureness("ab", "ab").await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -175,11 +217,11 @@ mod tests {
         let waiting: Vec<_> = (0..OneByOne::<Lengths>::SEATS)
             .map(|_| {
                 let reranker = reranker.clone();
-                tokio::runtime::Handle::current().spawn(async move { reranker.sureness("wait", &["ab"]).await })
+                tokio::runtime::Handle::current().spawn(async move { reranker.sureness("wait", "ab").await })
             })
             .collect();
         tokio::task::yield_now().await;
-        assert_eq!(reranker.sureness("ab", &["ab"]).await, Err(EmbedError::Busy));
+        assert_eq!(reranker.sureness("ab", "ab").await, Err(EmbedError::Busy));
         tokio::time::advance(Duration::from_secs(61)).await;
         for one in waiting {
             assert_eq!(one.await.unwrap(), Err(EmbedError::Timeout));

@@ -53,8 +53,8 @@ pub struct Finding {
     /// words, negative below. Says nothing of vetoes, nor of the operator's or the caller's own floor, so that a score
     /// means the same everywhere; the risk budget states its levels in it.
     pub score: f32,
-    /// It is refused for nothing but words that no list knows, which similarity did not answer for: a learned stage may
-    /// ([`rerank`](super::rerank)).
+    /// It is refused for nothing but words that no list knows or that only one side has, which similarity did not answer
+    /// for: a learned stage may ([`rerank`](super::rerank)).
     pub doubtful: bool,
     /// How sure the learned stage is that both ask the same, in [0, 1]; `None` where it was not asked.
     pub sureness: Option<f32>,
@@ -184,7 +184,7 @@ fn weigh(
     // In a language without a full lexicon the bar is higher than the operator's, and the reason says so.
     let short_of = if similarity >= least && !read { Cause::NoLexicon } else { Cause::BelowThreshold };
     let too_far = (similarity < required).then_some(short_of);
-    let answerable = objections.iter().all(|objection| objection.until.is_some());
+    let answerable = objections.iter().all(|found| found.until.is_some() || found.veto == Veto::Scope);
     let against = vetoes.first().map(|veto| Reason::from(*veto)).or(too_far.map(Reason::from));
     let features = Features {
         overlap: comparison.overlap(),

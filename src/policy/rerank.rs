@@ -2,7 +2,8 @@
 //! answer changes.
 //!
 //! Vetoes stay. What is left to the model is the gray zone: a candidate near enough for the operator and the caller,
-//! against which nothing speaks but words that no list knows and a similarity too small to answer for them.
+//! against which nothing speaks but words that no list knows, words that only one side has, and a similarity too small to
+//! answer for them.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,7 @@ impl Default for Settings {
     }
 }
 
-/// Candidates that the model is asked about, at most: each costs two runs.
+/// Candidates that the model is asked about, at most.
 const MOST: usize = 2;
 
 /// The places of those it is to be asked about, nearest first: none where the rules accept one by themselves.
@@ -79,6 +80,14 @@ mod tests {
         assert_eq!((judgement.chosen, judgement.reason), (Some(0), None));
         assert!((judgement.findings[0].score - 0.5).abs() < 1e-5, "{}", judgement.findings[0].score);
         assert!(judgement.findings[0].vetoes.is_empty());
+    }
+
+    #[test]
+    fn words_that_only_one_side_has_can_be_answered_for() {
+        let mut judgement = judged(ASKED, &[("How do I paint my wooden canoe?", 0.95)]);
+        assert_eq!((judgement.reason, in_doubt(&judgement)), (Some(Veto::Scope.into()), vec![0]));
+        answer(&mut judgement, 0, 0.91, &Settings::default());
+        assert_eq!((judgement.chosen, judgement.reason), (Some(0), None));
     }
 
     #[test]

@@ -30,5 +30,6 @@ mod process;
 mod reranker;
 mod risk;
 mod serving;
+mod suites;
 mod templates;
 mod versions;

@@ -20,8 +20,8 @@ struct Told(Mutex<Result<f32, EmbedError>>);
 
 #[async_trait]
 impl Reranker for Told {
-    async fn sureness(&self, _: &str, others: &[&str]) -> Result<Vec<f32>, EmbedError> {
-        self.0.lock().clone().map(|sureness| vec![sureness; others.len()])
+    async fn sureness(&self, _: &str, _: &str) -> Result<f32, EmbedError> {
+        self.0.lock().clone()
     }
 }
 

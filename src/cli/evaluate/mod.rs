@@ -111,7 +111,7 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match input {
         rows::Input::Pairs(pairs) => {
             let measured = pairs::measure(pairs, arguments.model.as_deref(), &second).await?;
-            let report = pairs::report(&measured, floor, arguments.errors);
+            let report = pairs::report(&measured, floor, arguments.errors, &second);
             if let Some(path) = &arguments.plot {
                 let curves = pairs::curves(&measured);
                 write(path, &plot::svg("near-misses accepted", "rewordings kept", &curves))?;
@@ -120,7 +120,7 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         rows::Input::Log(lines) => {
             let replayed = replay::replay(lines, arguments.model.as_deref(), &second).await?;
-            let report = replay::report(&replayed, floor, arguments.errors);
+            let report = replay::report(&replayed, floor, arguments.errors, &second);
             if let Some(path) = &arguments.plot {
                 write(path, &plot::svg("wrong among the hits", "hit rate", &replay::curves(&replayed)))?;
             }

@@ -115,10 +115,12 @@ pub(super) struct Report {
     pub(super) wrongly_refused: Vec<Mistake>,
     /// Of the decision about one candidate.
     pub(super) latency_us: Latency,
+    /// Of the second stage's reading of one pair, where it read any.
+    pub(super) reading_us: Option<Latency>,
 }
 
 /// Sums up, with the policy at `floor` and the worst `errors` of each sort.
-pub(super) fn report(measured: &[Measured], floor: f32, errors: usize) -> Report {
+pub(super) fn report(measured: &[Measured], floor: f32, errors: usize, second: &Second) -> Report {
     let mut by_tag: BTreeMap<&str, Vec<&Measured>> = BTreeMap::new();
     let mut reasons: BTreeMap<&'static str, (usize, usize)> = BTreeMap::new();
     for one in measured {
@@ -140,6 +142,7 @@ pub(super) fn report(measured: &[Measured], floor: f32, errors: usize) -> Report
         wrongly_accepted: worst(false),
         wrongly_refused: worst(true),
         latency_us: Latency::of(all.iter().map(|one| one.micros).collect()),
+        reading_us: second.latency(),
         all: kind("all", &all, floor),
     }
 }
@@ -202,7 +205,7 @@ mod tests {
             pair("How do I reset my password?", "I forgot my password, what now?", true, 0.4),
         ];
         let measured = measure(rows, None, &Second::default()).await.unwrap();
-        let report = report(&measured, 0.8, 5);
+        let report = report(&measured, 0.8, 5, &Second::default());
         let of = |name: &str| report.all.scores.iter().find(|score| score.point.name() == name).unwrap();
         assert_eq!((of("cosine >= 0.90").accepted, of("cosine >= 0.90").kept), (1.0, 0.5));
         assert_eq!((of("policy >= 0.80").accepted, of("policy >= 0.80").kept), (0.0, 0.5));

@@ -127,10 +127,12 @@ pub(super) struct Report {
     pub(super) false_hits: Vec<Mistake>,
     /// Of the decision about up to eight candidates.
     pub(super) latency_us: Latency,
+    /// Of the second stage's reading of one pair, where it read any.
+    pub(super) reading_us: Option<Latency>,
 }
 
 /// Sums up, with the policy at `floor` and the worst `errors` false hits.
-pub(super) fn report(replayed: &Replayed, floor: f32, errors: usize) -> Report {
+pub(super) fn report(replayed: &Replayed, floor: f32, errors: usize, second: &Second) -> Report {
     let mut reasons = BTreeMap::new();
     let mut false_hits = Vec::new();
     let policy = Point { by: Judge::Policy, floor };
@@ -156,6 +158,7 @@ pub(super) fn report(replayed: &Replayed, floor: f32, errors: usize) -> Report {
         reasons,
         false_hits,
         latency_us: Latency::of(replayed.micros.clone()),
+        reading_us: second.latency(),
     }
 }
 
@@ -256,7 +259,7 @@ mod tests {
         };
         let score = score(&replayed, Point { by: Judge::Policy, floor: 0.85 });
         assert_eq!((score.exact, score.semantic, score.wrong), (0.25, 0.5, Some(0.5)));
-        let report = report(&replayed, 0.92, 3);
+        let report = report(&replayed, 0.92, 3, &Second::default());
         assert_eq!((report.reasons["below-threshold"], report.false_hits.len()), (1, 0));
     }
 }

@@ -1,24 +1,28 @@
 //! The second stage, as the engine asks it: a reranker for what the rules leave in doubt.
 
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context as _;
+use parking_lot::Mutex;
 
+use super::Latency;
 use crate::domain::Lasting;
+use crate::embed::rerank::Model;
 use crate::embed::{self, Reranker};
 use crate::policy::judge::{Candidate, Judgement};
 use crate::policy::rerank::{self, answer, in_doubt};
 
-/// Which reranker is asked, and where its word is taken; by default none.
-#[derive(Debug, Clone, Default, clap::Args)]
+/// Which reranker is asked, and where its word is taken; by default the one that serves by default.
+#[derive(Debug, Clone, clap::Args)]
 #[group(id = "second-stage")]
 pub struct Arguments {
-    /// Ask the cross-encoder in this folder about what the rules leave in doubt (`semantic.reranker.model`).
-    #[arg(long, value_name = "FOLDER")]
-    reranker: Option<PathBuf>,
+    /// Who is asked about what the rules leave in doubt: `built-in`, `none`, or the cross-encoder in a folder
+    /// (`semantic.reranker.model`).
+    #[arg(long, value_name = "MODEL", default_value_t = Model::BuiltIn)]
+    reranker: Model,
     /// The least sureness at which its word is taken (`semantic.reranker.accept`).
-    #[arg(long, value_name = "SURENESS", requires = "reranker")]
+    #[arg(long, value_name = "SURENESS")]
     accept: Option<f32>,
 }
 
@@ -27,6 +31,8 @@ pub struct Arguments {
 pub(super) struct Second {
     reranker: Option<Arc<dyn Reranker>>,
     rules: rerank::Settings,
+    /// How long each reading took.
+    micros: Mutex<Vec<f64>>,
 }
 
 impl Second {
@@ -42,7 +48,13 @@ impl Second {
         let settings =
             embed::rerank::Settings { model: reranker.clone(), deadline, ..embed::rerank::Settings::default() };
         let reranker = embed::open_reranker(&settings, &embed::Settings::default()).await.context("no reranker")?;
-        Ok(Self { reranker, rules })
+        Ok(Self { reranker, rules, micros: Mutex::default() })
+    }
+
+    /// How long it reads a pair; `None` where it read none.
+    pub(super) fn latency(&self) -> Option<Latency> {
+        let micros = self.micros.lock().clone();
+        (!micros.is_empty()).then(|| Latency::of(micros))
     }
 
     /// Has what is in doubt read.
@@ -56,14 +68,14 @@ impl Second {
         judgement: &mut Judgement,
     ) -> anyhow::Result<()> {
         let Some(reranker) = &self.reranker else { return Ok(()) };
-        let places = in_doubt(judgement);
-        let texts: Vec<&str> = places.iter().map(|place| candidates[*place].prompt).collect();
-        if texts.is_empty() {
-            return Ok(());
-        }
-        let told = reranker.sureness(prompt, &texts).await.context("the reranker failed")?;
-        for (place, sureness) in places.into_iter().zip(told) {
+        for place in in_doubt(judgement) {
+            let started = Instant::now();
+            let sureness = reranker.sureness(prompt, candidates[place].prompt).await.context("the reranker failed")?;
+            self.micros.lock().push(started.elapsed().as_secs_f64() * 1e6);
             answer(judgement, place, sureness, &self.rules);
+            if judgement.chosen.is_some() {
+                break;
+            }
         }
         Ok(())
     }

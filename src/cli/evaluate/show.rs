@@ -19,7 +19,8 @@ pub(super) fn pairs(report: &pairs::Report) -> anyhow::Result<()> {
     reasons(report);
     mistakes("accepted, though they differ", &report.wrongly_accepted);
     mistakes("refused, though they ask the same", &report.wrongly_refused);
-    latency("one candidate", report.latency_us);
+    latency("decision alone, one candidate", report.latency_us);
+    report.reading_us.into_iter().for_each(|reading| latency("second stage, one pair", reading));
     Ok(())
 }
 
@@ -84,12 +85,13 @@ pub(super) fn log(report: &replay::Report) -> anyhow::Result<()> {
             one.similarity, one.class, one.prompt, one.served_class, one.served
         );
     }
-    latency("up to eight candidates", report.latency_us);
+    latency("decision alone, up to eight candidates", report.latency_us);
+    report.reading_us.into_iter().for_each(|reading| latency("second stage, one pair", reading));
     Ok(())
 }
 
 fn latency(of: &str, latency: Latency) {
-    println!("\ndecision alone, {of}: p50 {:.0} us, p99 {:.0} us", latency.p50, latency.p99);
+    println!("\n{of}: p50 {:.0} us, p99 {:.0} us", latency.p50, latency.p99);
 }
 
 pub(super) fn table(header: &[&str]) -> Table {

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::format::AttributeProto;
-use super::graph::{Graph, Value, signed};
+use super::graph::{Axis, Graph, Value, signed};
 use super::quantise;
 use super::weights::Weights;
 use super::{ExportError, Precision};
@@ -18,9 +18,9 @@ use super::{ExportError, Precision};
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Config {
     model_type: Option<String>,
-    hidden_size: usize,
+    pub(super) hidden_size: usize,
     intermediate_size: usize,
-    num_hidden_layers: usize,
+    pub(super) num_hidden_layers: usize,
     num_attention_heads: usize,
     #[serde(default = "absolute")]
     position_embedding_type: String,
@@ -63,29 +63,52 @@ impl Config {
     }
 }
 
+/// What every model of this kind reads.
+pub(super) const INPUTS: [&str; 3] = ["input_ids", "attention_mask", "token_type_ids"];
+
 /// Writes the whole encoder.
 pub(super) fn encoder(config: &Config, weights: &Weights<'_>, precision: Precision) -> Result<Vec<u8>, ExportError> {
     let mut writer = Writer { graph: Graph::default(), config, weights, precision };
+    let [ids, _, types] = INPUTS;
     let mask = writer.mask();
-    let mut hidden = writer.embeddings()?;
-    for layer in 0..config.num_hidden_layers {
-        let name = format!("encoder.layer.{layer}");
-        hidden = writer.attention(&format!("{name}.attention"), &hidden, &mask)?;
-        hidden = writer.feed_forward(&name, &hidden)?;
-    }
-    let inputs = ["input_ids", "attention_mask", "token_type_ids"];
-    Ok(writer.graph.finish(&inputs, &hidden.value, "last_hidden_state", config.hidden_size))
+    let states = writer.states(&Tokens { ids, types: Some(types), mask: Some(&mask) })?;
+    let last = states.last().map_or(ids, |last| &**last);
+    let shape = [Axis::Named("batch"), Axis::Named("sequence"), Axis::Fixed(config.hidden_size)];
+    Ok(writer.graph.finish(&INPUTS, last, "last_hidden_state", &shape))
+}
+
+/// What an encoder reads: values of `[batch, sequence]` each.
+pub(super) struct Tokens<'a> {
+    /// The tokens' numbers.
+    pub(super) ids: &'a str,
+    /// Which text of two each belongs to; the first, where this is `None`.
+    pub(super) types: Option<&'a str>,
+    /// What [`Writer::mask`] made of the padding; `None` where there is none.
+    pub(super) mask: Option<&'a str>,
 }
 
 /// A graph being written, with what it is written from.
-struct Writer<'a> {
-    graph: Graph,
-    config: &'a Config,
-    weights: &'a Weights<'a>,
-    precision: Precision,
+pub(super) struct Writer<'a> {
+    pub(super) graph: Graph,
+    pub(super) config: &'a Config,
+    pub(super) weights: &'a Weights<'a>,
+    pub(super) precision: Precision,
 }
 
 impl Writer<'_> {
+    /// What the tokens are before the first layer and after each, `[batch, sequence, hidden]`.
+    pub(super) fn states(&mut self, tokens: &Tokens<'_>) -> Result<Vec<Value>, ExportError> {
+        let mut hidden = self.embeddings(tokens)?;
+        let mut states = vec![hidden.value.clone()];
+        for layer in 0..self.config.num_hidden_layers {
+            let name = format!("encoder.layer.{layer}");
+            hidden = self.attention(&format!("{name}.attention"), &hidden, tokens.mask)?;
+            hidden = self.feed_forward(&name, &hidden)?;
+            states.push(hidden.value.clone());
+        }
+        Ok(states)
+    }
+
     /// What is added to attention scores, `[batch, 1, 1, sequence]`: nothing for text, so much below zero for
     /// padding that its share after the softmax is exactly zero.
     fn mask(&mut self) -> Value {
@@ -99,15 +122,21 @@ impl Writer<'_> {
     }
 
     /// Token, type and position embeddings, summed and normalised.
-    fn embeddings(&mut self) -> Result<Hidden, ExportError> {
-        let words = self.words()?;
+    fn embeddings(&mut self, tokens: &Tokens<'_>) -> Result<Hidden, ExportError> {
+        let words = self.words(tokens.ids)?;
         let types = self.table("embeddings.token_type_embeddings.weight")?;
-        let types = self.graph.node("Gather", &[&types, "token_type_ids"], vec![]);
+        let types = match tokens.types {
+            Some(of) => self.graph.node("Gather", &[&types, of], vec![]),
+            None => {
+                let first = self.graph.integers("embeddings.first_type", &[0]);
+                self.graph.node("Gather", &[&types, &first], vec![])
+            }
+        };
         let positions = self.table("embeddings.position_embeddings.weight")?;
         let zero = self.graph.integers("embeddings.zero", &[0]);
         let length = self.graph.node(
             "Shape",
-            &["input_ids"],
+            &[tokens.ids],
             vec![AttributeProto::int("start", 1), AttributeProto::int("end", 2)],
         );
         let positions = self.graph.node("Slice", &[&positions, &zero, &length, &zero], vec![]);
@@ -117,20 +146,20 @@ impl Writer<'_> {
     }
 
     /// One row a token. The table is half of a small model, so in int8 it is kept in eight bits too.
-    fn words(&mut self) -> Result<Value, ExportError> {
+    fn words(&mut self, ids: &str) -> Result<Value, ExportError> {
         const NAME: &str = "embeddings.word_embeddings.weight";
         if self.precision == Precision::Fp32 {
             let table = self.table(NAME)?;
-            return Ok(self.graph.node("Gather", &[&table, "input_ids"], vec![]));
+            return Ok(self.graph.node("Gather", &[&table, ids], vec![]));
         }
         let width = self.config.hidden_size;
         let table = self.weights.table(NAME, width)?;
         let quantised = quantise::by_row(&table.data, width);
         let steps = self.graph.bytes(NAME, &[table.rows, width], &quantised.data);
         let scales = self.graph.floats(&format!("{NAME}.scales"), &[table.rows, 1], &quantised.scales);
-        let steps = self.graph.node("Gather", &[&steps, "input_ids"], vec![]);
+        let steps = self.graph.node("Gather", &[&steps, ids], vec![]);
         let steps = self.graph.floated(&steps);
-        let scales = self.graph.node("Gather", &[&scales, "input_ids"], vec![]);
+        let scales = self.graph.node("Gather", &[&scales, ids], vec![]);
         Ok(self.graph.node("Mul", &[&steps, &scales], vec![]))
     }
 
@@ -141,7 +170,7 @@ impl Writer<'_> {
     }
 
     /// Multi-head self-attention, its output projection, the residual and its normalisation.
-    fn attention(&mut self, name: &str, hidden: &Hidden, mask: &str) -> Result<Hidden, ExportError> {
+    fn attention(&mut self, name: &str, hidden: &Hidden, mask: Option<&str>) -> Result<Hidden, ExportError> {
         let Config { hidden_size: width, num_attention_heads: heads, .. } = *self.config;
         let head = width / heads;
 
@@ -167,7 +196,10 @@ impl Writer<'_> {
         let values = turned(&values, &[0, 2, 1, 3]);
 
         let scores = self.graph.node("MatMul", &[&queries, &keys], vec![]);
-        let scores = self.graph.node("Add", &[&scores, mask], vec![]);
+        let scores = match mask {
+            Some(mask) => self.graph.node("Add", &[&scores, mask], vec![]),
+            None => scores,
+        };
         let shares = self.graph.node("Softmax", &[&scores], vec![AttributeProto::int("axis", -1)]);
         let context = self.graph.node("MatMul", &[&shares, &values], vec![]);
         let context = self.graph.node("Transpose", &[&context], vec![AttributeProto::ints("perm", &[0, 2, 1, 3])]);
@@ -200,7 +232,7 @@ impl Writer<'_> {
     }
 
     /// `x / 2 * (1 + erf(x / sqrt 2))`, in the shape that ONNX Runtime recognises and fuses.
-    fn gelu(&mut self, name: &str, x: &str) -> Value {
+    pub(super) fn gelu(&mut self, name: &str, x: &str) -> Value {
         let root = self.graph.floats(&format!("{name}.root"), &[], &[std::f32::consts::SQRT_2]);
         let one = self.graph.floats(&format!("{name}.one"), &[], &[1.0]);
         let half = self.graph.floats(&format!("{name}.half"), &[], &[0.5]);
@@ -235,7 +267,7 @@ impl Writer<'_> {
     }
 
     /// `x W + b` in floating point.
-    fn dense(&mut self, name: &str, x: &str, layer: &Linear) -> Value {
+    pub(super) fn dense(&mut self, name: &str, x: &str, layer: &Linear) -> Value {
         let weight = self.graph.floats(&format!("{name}.weight"), &[layer.inputs, layer.outputs], &layer.weight);
         let product = self.graph.node("MatMul", &[x, &weight], vec![]);
         self.bias(name, &product, layer)
@@ -279,7 +311,7 @@ struct Hidden {
 }
 
 /// A dense layer, its weights `[inputs, outputs]` row by row, as `MatMul` wants them.
-struct Linear {
+pub(super) struct Linear {
     inputs: usize,
     outputs: usize,
     weight: Vec<f32>,
@@ -292,7 +324,7 @@ impl Linear {
     }
 
     /// Reads a PyTorch layer, whose weights are `[outputs, inputs]`.
-    fn read(weights: &Weights<'_>, name: &str, inputs: usize, outputs: usize) -> Result<Self, ExportError> {
+    pub(super) fn read(weights: &Weights<'_>, name: &str, inputs: usize, outputs: usize) -> Result<Self, ExportError> {
         let stored = weights.matrix(&format!("{name}.weight"), outputs, inputs)?;
         let bias = weights.vector(&format!("{name}.bias"), outputs)?;
         let weight = (0..inputs).flat_map(|i| (0..outputs).map(move |o| (i, o))).map(|(i, o)| stored[o * inputs + i]);

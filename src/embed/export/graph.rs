@@ -1,5 +1,7 @@
 //! Building a computation node by node, without naming each intermediate value by hand.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use prost::Message;
 
@@ -19,6 +21,16 @@ pub(super) type Value = String;
 #[derive(Debug, Default)]
 pub(super) struct Graph {
     graph: GraphProto,
+    constants: HashSet<String>,
+}
+
+/// How long an axis of a result is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Axis {
+    /// As the run has it; the name is shared with the axes of the inputs.
+    Named(&'static str),
+    /// Always so.
+    Fixed(usize),
 }
 
 impl Graph {
@@ -69,7 +81,11 @@ impl Graph {
         self.constant(name, &[data.len()], element::INT64, raw)
     }
 
+    /// A constant stands in the file once, however often it is added.
     fn constant(&mut self, name: &str, dims: &[usize], data_type: i32, raw: Vec<u8>) -> Value {
+        if !self.constants.insert(name.to_owned()) {
+            return name.to_owned();
+        }
         self.graph.initializer.push(TensorProto {
             dims: dims.iter().map(|&n| signed(n)).collect(),
             data_type,
@@ -84,16 +100,14 @@ impl Graph {
         self.node("Cast", &[value], vec![AttributeProto::int("to", element::FLOAT.into())])
     }
 
-    /// Closes the computation: it reads `inputs`, each a `[batch, sequence]` matrix of 64-bit integers, and its
-    /// `[batch, sequence, width]` result `value` is called `output`. Returns the file's bytes.
-    pub(super) fn finish(mut self, inputs: &[&str], value: &str, output: &str, width: usize) -> Vec<u8> {
+    /// Closes the computation: it reads `inputs`, each a `[batch, sequence]` matrix of 64-bit integers, and its result
+    /// `value`, of the given shape, is called `output`. Returns the file's bytes.
+    pub(super) fn finish(mut self, inputs: &[&str], value: &str, output: &str, shape: &[Axis]) -> Vec<u8> {
         self.push("Identity", &[value], vec![output.to_owned()], Vec::new());
         self.graph.name = "encoder".to_owned();
-        let by_token = || vec![named("batch"), named("sequence")];
+        let by_token = || [Axis::Named("batch"), Axis::Named("sequence")].map(dimension).to_vec();
         self.graph.input = inputs.iter().map(|name| tensor(name, element::INT64, by_token())).collect();
-        let mut result = by_token();
-        result.push(DimensionProto { dim_value: Some(signed(width)), dim_param: None });
-        self.graph.output = vec![tensor(output, element::FLOAT, result)];
+        self.graph.output = vec![tensor(output, element::FLOAT, shape.iter().copied().map(dimension).collect())];
         ModelProto {
             ir_version: IR_VERSION,
             producer_name: "dejavu".to_owned(),
@@ -109,8 +123,11 @@ pub(super) fn signed(length: usize) -> i64 {
     i64::try_from(length).expect("no axis of a tensor in memory is longer than an i64 can say")
 }
 
-fn named(axis: &str) -> DimensionProto {
-    DimensionProto { dim_value: None, dim_param: Some(axis.to_owned()) }
+fn dimension(axis: Axis) -> DimensionProto {
+    match axis {
+        Axis::Named(name) => DimensionProto { dim_value: None, dim_param: Some(name.to_owned()) },
+        Axis::Fixed(length) => DimensionProto { dim_value: Some(signed(length)), dim_param: None },
+    }
 }
 
 fn tensor(name: &str, elem_type: i32, dim: Vec<DimensionProto>) -> ValueInfoProto {

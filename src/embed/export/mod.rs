@@ -1,15 +1,17 @@
 //! A BERT model in safetensors, as sentence-transformers saves it, becomes an ONNX file.
 //!
-//! It is made anew at each start rather than kept: writing it takes a fraction of loading it, and there is no
-//! second copy to check, to clean up or to mistake for another model's.
+//! So does the verifier, which is such a model twice with a head of our own ([`Kind::Verifier`]).
 
 mod bert;
 mod format;
 mod graph;
 mod quantise;
+mod verifier;
 mod weights;
 
 use super::Precision;
+
+pub(super) use verifier::HEAD;
 
 /// Why a model cannot be exported.
 #[derive(Debug, thiserror::Error)]
@@ -35,12 +37,30 @@ pub(super) enum ExportError {
     Unsupported(String),
 }
 
-/// Writes the ONNX file of a BERT encoder, from the bytes of its `config.json` and `model.safetensors`.
-pub(super) fn bert(config: &[u8], safetensors: &[u8], precision: Precision) -> Result<Vec<u8>, ExportError> {
+/// What is written of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The encoder: a text's tokens in, their vectors out.
+    Encoder,
+    /// The encoder twice, and the verifier's head over both: a pair of texts in, a logit out.
+    Verifier,
+}
+
+/// Writes the ONNX file of a BERT model, from the bytes of its `config.json` and `model.safetensors`.
+pub(super) fn bert(
+    kind: Kind,
+    config: &[u8],
+    safetensors: &[u8],
+    precision: Precision,
+) -> Result<Vec<u8>, ExportError> {
     let config: bert::Config =
         serde_json::from_slice(config).map_err(|why| ExportError::Unreadable(format!("config.json: {why}")))?;
     config.check()?;
-    bert::encoder(&config, &weights::Weights::open(safetensors)?, precision)
+    let weights = weights::Weights::open(safetensors)?;
+    match kind {
+        Kind::Encoder => bert::encoder(&config, &weights, precision),
+        Kind::Verifier => verifier::verifier(&config, &weights, &weights::Weights::plain(HEAD)?, precision),
+    }
 }
 
 #[cfg(test)]
@@ -68,7 +88,7 @@ mod tests {
     }
 
     fn refusal(config: &str, weights: &[u8]) -> String {
-        bert(config.as_bytes(), weights, Precision::Fp32).unwrap_err().to_string()
+        bert(Kind::Encoder, config.as_bytes(), weights, Precision::Fp32).unwrap_err().to_string()
     }
 
     #[test]

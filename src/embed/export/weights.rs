@@ -24,6 +24,12 @@ impl<'a> Weights<'a> {
         Ok(Self { tensors, prefix })
     }
 
+    /// Opens a file of no model of its own: its names are taken as they are.
+    pub(super) fn plain(file: &'a [u8]) -> Result<Self, ExportError> {
+        let tensors = SafeTensors::deserialize(file).map_err(|why| ExportError::Unreadable(why.to_string()))?;
+        Ok(Self { tensors, prefix: "" })
+    }
+
     /// A vector of `length` numbers.
     pub(super) fn vector(&self, name: &str, length: usize) -> Result<Vec<f32>, ExportError> {
         self.read(name, &[length])
