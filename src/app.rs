@@ -108,8 +108,8 @@ pub async fn start_at(config: Config, file: Option<PathBuf>, clock: Arc<dyn Cloc
     let embedder = Bringer::new(engine.clone(), tasks.clone(), stop.clone());
     if config.cache.mode == Mode::Semantic {
         let embed = config.semantic.embed();
-        embedder.bring(&embed).await;
-        embedder.bring_reranker(&config.semantic.reranker.model(), &embed).await;
+        let reranker = config.semantic.reranker.model();
+        tokio::join!(embedder.bring(&embed), embedder.bring_reranker(&reranker, &embed));
     }
     upstreams.watch(config.versions.poll.0, &engine, &tasks, &stop);
     let asked: Arc<dyn Upstreams> = upstreams.clone();

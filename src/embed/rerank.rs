@@ -21,7 +21,7 @@ use crate::domain::Lasting;
 pub struct Settings {
     /// Which one.
     pub model: Model,
-    /// How long a request waits for it, queue included, before the rules' own word stands.
+    /// How long a request waits for a reading, queue included, before the rules' own word stands.
     pub deadline: Lasting,
     /// Cores one run of the model uses. `0` means every core of the machine, four at most.
     pub threads: usize,
