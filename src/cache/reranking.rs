@@ -88,11 +88,8 @@ impl Asking<'_> {
         judgement: &mut Judgement,
     ) -> Option<Reading> {
         let reranker = Option::clone(&self.engine.reranking.model.load())?;
-        let places = in_doubt(judgement);
-        if places.is_empty() {
-            return None;
-        }
-        for place in places {
+        in_doubt(judgement)?;
+        while let Some(place) = in_doubt(judgement) {
             match reranker.sureness(prompt, candidates[place].prompt).await {
                 Ok(sureness) => answer(judgement, place, sureness, &self.settings.rerank),
                 Err(EmbedError::Busy | EmbedError::Timeout) => return Some(Reading::Late),
@@ -101,10 +98,7 @@ impl Asking<'_> {
                     return Some(Reading::Failed);
                 }
             }
-            if judgement.chosen.is_some() {
-                return Some(Reading::Accepted);
-            }
         }
-        Some(Reading::Refused)
+        Some(if judgement.chosen.is_some() { Reading::Accepted } else { Reading::Refused })
     }
 }

@@ -98,17 +98,13 @@ pub async fn open_reranker(
 ) -> Result<Option<Arc<dyn Reranker>>, OpenError> {
     let (settings, embed) = (settings.clone(), embed.clone());
     blocking(move || {
-        if settings.model == Model::None {
-            return Ok(None);
-        }
         let home = Home::new(&embed, Progress::Logged)?;
-        onnx::load_runtime(&home.runtime(embed.runtime.as_deref())?)?;
         let recipe = match &settings.model {
+            Model::None => return Ok(None),
             Model::Folder(folder) => RerankRecipe::read(folder)?,
-            Model::BuiltIn | Model::None => {
-                RerankRecipe::verifier(&home.default_model()?, &home.exports(), Home::DEFAULT_WEIGHTS)?
-            }
+            Model::BuiltIn => RerankRecipe::verifier(&home.default_model()?, &home.exports(), Home::DEFAULT_WEIGHTS)?,
         };
+        onnx::load_runtime(&home.runtime(embed.runtime.as_deref())?)?;
         let mut model = OnnxReranker::load(&recipe, cores(settings.threads))?;
         // The first run is its slowest, and shows whether it is a reranker at all.
         let unusable = |why| OpenError::Model { model: recipe.name.clone(), why };

@@ -230,6 +230,15 @@ mod tests {
     }
 
     #[test]
+    fn a_model_is_one_word_or_a_folder() {
+        for (word, model) in
+            [("built-in", Model::BuiltIn), ("none", Model::None), ("/a/folder", Model::Folder("/a/folder".into()))]
+        {
+            assert_eq!((Model::from(word.to_owned()), String::from(model.clone())), (model, word.to_owned()));
+        }
+    }
+
+    #[test]
     fn no_number_is_no_sureness() {
         assert_eq!((sigmoid(f32::NAN), sigmoid(0.0), sigmoid(f32::INFINITY)), (0.0, 0.5, 1.0));
     }

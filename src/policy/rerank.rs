@@ -26,14 +26,12 @@ impl Default for Settings {
 /// Candidates that the model is asked about, at most.
 const MOST: usize = 2;
 
-/// The places of those it is to be asked about, nearest first: none where the rules accept one by themselves.
+/// The place of the one to ask about next, the nearest first: none where one is accepted already, or enough were read.
 #[must_use]
-pub fn in_doubt(judgement: &Judgement) -> Vec<usize> {
-    if judgement.chosen.is_some() {
-        return Vec::new();
-    }
+pub fn in_doubt(judgement: &Judgement) -> Option<usize> {
     let doubtful = judgement.findings.iter().enumerate().filter(|(_, finding)| finding.doubtful);
-    doubtful.map(|(place, _)| place).take(MOST).collect()
+    let next = doubtful.take(MOST).find(|(_, finding)| finding.sureness.is_none());
+    next.filter(|_| judgement.chosen.is_none()).map(|(place, _)| place)
 }
 
 /// Takes what the model said of the candidate at this place: how sure it is, in [0, 1], that both prompts ask the same.
@@ -71,7 +69,7 @@ mod tests {
     #[test]
     fn what_similarity_did_not_answer_is_in_doubt_and_can_be_answered() {
         let mut judgement = judged(ASKED, &[UNSURE]);
-        assert_eq!(in_doubt(&judgement), [0]);
+        assert_eq!(in_doubt(&judgement), Some(0));
         let refused = judgement.clone();
         answer(&mut judgement, 0, 0.89, &Settings::default());
         assert_eq!((judgement.chosen, judgement.reason), (None, refused.reason));
@@ -85,7 +83,7 @@ mod tests {
     #[test]
     fn words_that_only_one_side_has_can_be_answered_for() {
         let mut judgement = judged(ASKED, &[("How do I paint my wooden canoe?", 0.95)]);
-        assert_eq!((judgement.reason, in_doubt(&judgement)), (Some(Veto::Scope.into()), vec![0]));
+        assert_eq!((judgement.reason, in_doubt(&judgement)), (Some(Veto::Scope.into()), Some(0)));
         answer(&mut judgement, 0, 0.91, &Settings::default());
         assert_eq!((judgement.chosen, judgement.reason), (Some(0), None));
     }
@@ -100,7 +98,7 @@ mod tests {
             ("고양이는 겨울에 무엇을 먹나요?", ("고양이는 겨울에 무엇을 마시나요?", 0.9), Veto::Substitution.into()),
         ] {
             let mut judgement = judged(asked, &[candidate]);
-            assert!(in_doubt(&judgement).is_empty(), "{asked}: {:?}", judgement.findings[0]);
+            assert!(in_doubt(&judgement).is_none(), "{asked}: {:?}", judgement.findings[0]);
             answer(&mut judgement, 0, 1.0, &Settings::default());
             assert_eq!((judgement.chosen, judgement.findings[0].against), (None, Some(against)), "{asked}");
         }
@@ -110,8 +108,13 @@ mod tests {
     fn nothing_is_in_doubt_where_the_rules_accept_a_candidate() {
         let judgement =
             judged(ASKED, &[("How do I paint my fishing boat?", 0.84), ("How can I paint my canoe?", 0.82)]);
-        assert_eq!((judgement.chosen, in_doubt(&judgement)), (Some(1), vec![]));
+        assert_eq!((judgement.chosen, in_doubt(&judgement)), (Some(1), None));
         let others = [UNSURE, ("What do I paint my kayak with?", 0.8), ("Which paint is right for a dinghy?", 0.8)];
-        assert_eq!(in_doubt(&judged(ASKED, &others)).len(), MOST);
+        let mut judgement = judged(ASKED, &others);
+        for place in 0..MOST {
+            assert_eq!(in_doubt(&judgement), Some(place));
+            answer(&mut judgement, place, 0.1, &Settings::default());
+        }
+        assert!(judgement.findings[MOST].doubtful && in_doubt(&judgement).is_none());
     }
 }

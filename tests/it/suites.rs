@@ -19,7 +19,7 @@ async fn tally(suite: &str, verifier: &dyn Reranker) -> [usize; 4] {
         let (asked, prompt) = (row["a"].as_str().unwrap(), row["b"].as_str().unwrap());
         let candidates = [Candidate { prompt, similarity: row["similarity"].as_f64().unwrap() as f32 }];
         let mut judgement = judge(asked, &candidates, None, &judge::Settings::default());
-        for place in in_doubt(&judgement) {
+        while let Some(place) = in_doubt(&judgement) {
             let sureness = verifier.sureness(asked, prompt).await.unwrap();
             answer(&mut judgement, place, sureness, &rerank::Settings::default());
         }

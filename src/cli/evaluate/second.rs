@@ -68,14 +68,11 @@ impl Second {
         judgement: &mut Judgement,
     ) -> anyhow::Result<()> {
         let Some(reranker) = &self.reranker else { return Ok(()) };
-        for place in in_doubt(judgement) {
+        while let Some(place) = in_doubt(judgement) {
             let started = Instant::now();
             let sureness = reranker.sureness(prompt, candidates[place].prompt).await.context("the reranker failed")?;
             self.micros.lock().push(started.elapsed().as_secs_f64() * 1e6);
             answer(judgement, place, sureness, &self.rules);
-            if judgement.chosen.is_some() {
-                break;
-            }
         }
         Ok(())
     }

@@ -72,7 +72,7 @@ pub(super) fn encoder(config: &Config, weights: &Weights<'_>, precision: Precisi
     let [ids, _, types] = INPUTS;
     let mask = writer.mask();
     let states = writer.states(&Tokens { ids, types: Some(types), mask: Some(&mask) })?;
-    let last = states.last().map_or(ids, |last| &**last);
+    let last = states.last().expect("what tokens are before the first layer is a state");
     let shape = [Axis::Named("batch"), Axis::Named("sequence"), Axis::Fixed(config.hidden_size)];
     Ok(writer.graph.finish(&INPUTS, last, "last_hidden_state", &shape))
 }
