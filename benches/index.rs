@@ -83,9 +83,9 @@ fn build(vectors: &[Vector], scan_up_to: usize) -> Partitions {
 fn recall(index: &Partitions, exact: &Partitions, queries: &[Vector]) -> f64 {
     let mut found = 0;
     for query in queries {
-        let truth = exact.search(scope(), query, NEIGHBOURS);
+        let truth = exact.search(scope(), query, NEIGHBOURS, -1.0);
         let worst = truth.last().map_or(0.0, |last| last.similarity);
-        found += index.search(scope(), query, NEIGHBOURS).iter().filter(|near| near.similarity >= worst).count();
+        found += index.search(scope(), query, NEIGHBOURS, -1.0).iter().filter(|near| near.similarity >= worst).count();
     }
     found as f64 / (queries.len() * NEIGHBOURS) as f64
 }
@@ -101,7 +101,7 @@ fn searches(criterion: &mut Criterion) {
         let exact = build(&vectors[..count], usize::MAX);
         let mut next = queries.iter().cycle();
         group.bench_function(BenchmarkId::new("scan", count), |bencher| {
-            bencher.iter(|| exact.search(scope(), black_box(next.next().expect("endless")), NEIGHBOURS));
+            bencher.iter(|| exact.search(scope(), black_box(next.next().expect("endless")), NEIGHBOURS, -1.0));
         });
         if count < 10_000 || count > largest_graph {
             continue;
@@ -109,7 +109,7 @@ fn searches(criterion: &mut Criterion) {
         let graph = build(&vectors[..count], count / 2);
         println!("recall@{NEIGHBOURS} through the graph: {:.4}", recall(&graph, &exact, &queries));
         group.bench_function(BenchmarkId::new("graph", count), |bencher| {
-            bencher.iter(|| graph.search(scope(), black_box(next.next().expect("endless")), NEIGHBOURS));
+            bencher.iter(|| graph.search(scope(), black_box(next.next().expect("endless")), NEIGHBOURS, -1.0));
         });
     }
 }

@@ -115,7 +115,8 @@ impl Asking<'_> {
             None => told.reason = self.model_changed(),
         }
         if let (Ok(()), Some(prompt)) = (told.semantic, &self.query.asked.prompt) {
-            let found = self.consider(&prompt.0).await;
+            // The nearest are shown however far they are.
+            let found = self.consider(&prompt.0, -1.0).await;
             let chosen = found.chosen;
             told.level = found.groups.is_some().then_some(found.level);
             if told.served.is_none() {

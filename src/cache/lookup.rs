@@ -164,7 +164,8 @@ impl<'a> Asking<'a> {
         let mut doubted = None;
         if let (Ok(()), Some(prompt), true) = (semantic, &self.query.asked.prompt, trusted) {
             // Boxed, so that the future of an exact hit stays small.
-            let mut found = Box::pin(self.consider(&prompt.0)).await;
+            let reach = self.settings.judge.reach(self.directives.min_similarity);
+            let mut found = Box::pin(self.consider(&prompt.0, reach)).await;
             if let Some(reading) = found.reranked {
                 self.engine.reranking.count(reading);
             }

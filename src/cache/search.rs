@@ -64,18 +64,19 @@ pub(super) struct Near {
 }
 
 impl Asking<'_> {
-    /// Finds near prompts that this caller may be given, and judges which of them asks the same.
-    pub(super) async fn consider(&self, prompt: &Arc<str>) -> Found {
+    /// Finds near prompts that this caller may be given, at least `reach` similar, and judges which of them asks the same.
+    pub(super) async fn consider(&self, prompt: &Arc<str>, reach: f32) -> Found {
         let conversation = Conversation::of(self);
         let earlier = conversation.wider.as_ref().map_or(&[][..], |wider| &wider.questions);
         let embedded = match self.engine.embeddings.embed_all(prompt, earlier).await {
             Ok(embedded) => embedded,
             Err(cause) => return Found { reason: Some(cause.into()), ..Found::default() },
         };
-        let neighbours = self.neighbours(&conversation, &embedded).into_iter();
+        let neighbours = self.neighbours(&conversation, &embedded, reach);
+        let too_far = neighbours.is_empty() && self.holds_any(&conversation, &embedded);
         // At once: those not held in memory are read from the disk, each by a blocking call.
-        let read = join_all(neighbours.map(|(partition, neighbour)| self.near(partition, neighbour))).await;
-        let mut reason = None;
+        let read = join_all(neighbours.into_iter().map(|(partition, neighbour)| self.near(partition, neighbour))).await;
+        let mut reason = too_far.then_some(Cause::BelowThreshold.into());
         let mut near = Vec::with_capacity(read.len());
         for found in read {
             match found {
@@ -90,12 +91,12 @@ impl Asking<'_> {
     }
 
     /// The nearest of all scopes this conversation may look in, each with the partition it was found in.
-    fn neighbours(&self, conversation: &Conversation, at: &Embedded) -> Vec<(Scope, Neighbour)> {
+    fn neighbours(&self, conversation: &Conversation, at: &Embedded, reach: f32) -> Vec<(Scope, Neighbour)> {
         let (index, most) = (self.engine.shelf.index(), self.settings.candidates);
         let mut found: Vec<(Scope, Neighbour)> = Vec::new();
         for scope in conversation.scopes() {
             let partition = scope.partition(&at.space, at.unseen);
-            for neighbour in index.search(partition, &at.vector, most) {
+            for neighbour in index.search(partition, &at.vector, most, reach) {
                 if found.iter().all(|(_, known)| known.id != neighbour.id) {
                     found.push((partition, neighbour));
                 }
@@ -104,6 +105,12 @@ impl Asking<'_> {
         found.sort_by(|(_, a), (_, b)| b.similarity.total_cmp(&a.similarity));
         found.truncate(most);
         found
+    }
+
+    /// Whether there is any prompt where this conversation may look.
+    fn holds_any(&self, conversation: &Conversation, at: &Embedded) -> bool {
+        let index = self.engine.shelf.index();
+        conversation.scopes().any(|scope| index.holds_any(scope.partition(&at.space, at.unseen)))
     }
 
     async fn near(&self, partition: Scope, neighbour: Neighbour) -> Result<Option<Near>, Cause> {

@@ -69,9 +69,24 @@ fn recall(index: &Partitions, vectors: &[Vector], queries: &[Vector], count: usi
     for query in queries {
         let truth = truth(vectors, query, count);
         let worst = truth.last().unwrap().similarity;
-        found += index.search(scope(), query, count).iter().filter(|near| near.similarity >= worst).count();
+        found += index.search(scope(), query, count, -1.0).iter().filter(|near| near.similarity >= worst).count();
     }
     found as f64 / (queries.len() * count) as f64
+}
+
+#[test]
+fn a_scan_finds_all_that_is_near_enough_and_nothing_else() {
+    let mut rng = Rng::with_seed(9);
+    let vectors = clustered(150, 10, 0.4, &mut rng);
+    let index = filled(&vectors);
+    for query in vectors.iter().step_by(7) {
+        for (count, least) in [(8, -1.0), (8, 0.5), (3, 0.8)] {
+            let mut truth = truth(&vectors, query, count);
+            truth.retain(|near| near.similarity >= least);
+            assert_eq!(index.search(scope(), query, count, least), truth);
+        }
+    }
+    assert_eq!(index.census().graphs, 0);
 }
 
 #[test]
@@ -113,13 +128,13 @@ fn identical_vectors_first_hide_nothing() {
     index.settle();
     assert_eq!(index.census().graphs, 1);
     assert_eq!(self_recall(&index, &vectors), 1.0);
-    assert_eq!(index.search(scope(), &vectors[0], 33), truth(&vectors, &vectors[0], 33));
+    assert_eq!(index.search(scope(), &vectors[0], 33, -1.0), truth(&vectors, &vectors[0], 33));
 }
 
 /// The share of vectors that are their own nearest neighbour, or whose nearest is exactly as near.
 fn self_recall(index: &Partitions, vectors: &[Vector]) -> f64 {
     let itself = |vector: &&Vector| {
-        let best = index.search(scope(), vector, 1);
+        let best = index.search(scope(), vector, 1, -1.0);
         best.first().is_some_and(|best| best.similarity > 1.0 - 1e-5)
     };
     vectors.iter().filter(itself).count() as f64 / vectors.len() as f64
@@ -131,7 +146,7 @@ fn a_vector_is_found_at_once_while_the_graph_is_built() {
     let index = index();
     for (n, vector) in random(500, &mut rng).into_iter().enumerate() {
         index.insert(scope(), id(n), vector.clone());
-        assert_eq!(index.search(scope(), &vector, 1)[0].id, id(n));
+        assert_eq!(index.search(scope(), &vector, 1, -1.0)[0].id, id(n));
     }
 }
 
@@ -144,16 +159,16 @@ fn removed_vectors_stay_away_and_a_worn_graph_is_built_anew() {
     let (gone, left) = (0..250, 250..500);
     for n in gone.clone() {
         index.remove(scope(), id(n));
-        assert!(index.search(scope(), &vectors[n], 8).iter().all(|near| near.id != id(n)));
+        assert!(index.search(scope(), &vectors[n], 8, -1.0).iter().all(|near| near.id != id(n)));
     }
     index.settle();
     assert_eq!(index.census().vectors, 250);
     assert_eq!(index.census().graphs, 1);
     for n in left {
-        assert_eq!(index.search(scope(), &vectors[n], 1)[0].id, id(n));
+        assert_eq!(index.search(scope(), &vectors[n], 1, -1.0)[0].id, id(n));
     }
     for n in gone {
-        assert!(index.search(scope(), &vectors[n], 8).iter().all(|near| near.id >= id(250)));
+        assert!(index.search(scope(), &vectors[n], 8, -1.0).iter().all(|near| near.id >= id(250)));
     }
 }
 
@@ -186,9 +201,11 @@ fn writers_and_readers_meet_without_harm() {
             threads.spawn(move || {
                 for n in (300 + part * 100)..(400 + part * 100) {
                     index.insert(scope(), id(n), vectors[n].clone());
-                    assert_eq!(index.search(scope(), &vectors[n], 1)[0].id, id(n));
+                    assert_eq!(index.search(scope(), &vectors[n], 1, -1.0)[0].id, id(n));
                     index.remove(scope(), id(n - 300));
-                    assert!(index.search(scope(), &vectors[n - 300], 4).iter().all(|near| near.id != id(n - 300)));
+                    assert!(
+                        index.search(scope(), &vectors[n - 300], 4, -1.0).iter().all(|near| near.id != id(n - 300))
+                    );
                 }
             });
         }
@@ -239,12 +256,15 @@ proptest! {
                 index.settle();
             }
             let query = &palette[n % palette.len()];
-            let found = index.search(scope(), query, 5);
+            let least = [-1.0, 0.5, 0.95][n % 3];
+            let found = index.search(scope(), query, 5, least);
             prop_assert!(found.is_sorted_by(|a, b| order(a, b).is_lt()));
             for near in &found {
                 prop_assert_eq!(there.get(&near.id).map(|vector| query.cosine(vector)), Some(near.similarity));
             }
-            let best = there.values().map(|vector| query.cosine(vector)).max_by(f32::total_cmp);
+            let near = there.values().map(|vector| query.cosine(vector)).filter(|similarity| *similarity >= least);
+            let best = near.max_by(f32::total_cmp);
+            prop_assert_eq!(index.holds_any(scope()), !there.is_empty());
             prop_assert_eq!(found.first().map(|near| near.similarity), best);
         }
         prop_assert_eq!(index.census().vectors, there.len());

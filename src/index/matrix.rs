@@ -90,12 +90,13 @@ impl Matrix {
         Some(Removal { row, last })
     }
 
-    /// The `count` nearest of all rows. Many rows are scanned in `parts`, each by a thread of its own.
-    pub(super) fn scan(&self, query: &[f32], count: usize, parts: usize) -> Nearest {
+    /// The `count` nearest of all rows that are at least `least` similar. Many rows are scanned in `parts`, each by a thread
+    /// of its own.
+    pub(super) fn scan(&self, query: &[f32], count: usize, least: f32, parts: usize) -> Nearest {
         let probe = Probe::new(query);
         let each = self.len().div_ceil(parts.max(1)).max(1);
         let part = |first: usize| {
-            let mut nearest = Nearest::new(count);
+            let mut nearest = Nearest::new(count, least);
             self.sketches.scan(&probe, first..self.len().min(first + each), nearest.bar(), |row| {
                 self.score(query, [row], &mut nearest);
                 nearest.bar()
@@ -167,12 +168,12 @@ mod tests {
             matrix.push(id(n), &[angle.sin(), angle.cos(), 0.0]);
         }
         let query = [0.6, 0.8, 0.0];
-        let whole = matrix.scan(&query, 8, 1).into_vec();
+        let whole = matrix.scan(&query, 8, -1.0, 1).into_vec();
         assert_eq!(whole.len(), 8);
         for parts in [0, 2, 3, 7, 100, 1000] {
-            assert_eq!(matrix.scan(&query, 8, parts).into_vec(), whole, "{parts} parts");
+            assert_eq!(matrix.scan(&query, 8, -1.0, parts).into_vec(), whole, "{parts} parts");
         }
-        assert!(Matrix::new(3).scan(&query, 8, 4).into_vec().is_empty());
+        assert!(Matrix::new(3).scan(&query, 8, -1.0, 4).into_vec().is_empty());
     }
 
     #[test]

@@ -37,8 +37,11 @@ pub trait VectorIndex: Send + Sync + std::fmt::Debug {
     /// Takes a vector out of a scope; nothing happens if it is not there. When this returns, no search there finds it.
     fn remove(&self, scope: Scope, id: EntryId);
 
-    /// The `count` nearest, most similar first, exactly re-scored; ties by id.
-    fn search(&self, scope: Scope, vector: &Vector, count: usize) -> Vec<Neighbour>;
+    /// The `count` nearest that are at least `least` similar, most similar first, exactly re-scored; ties by id.
+    fn search(&self, scope: Scope, vector: &Vector, count: usize, least: f32) -> Vec<Neighbour>;
+
+    /// Whether there is any vector in a scope.
+    fn holds_any(&self, scope: Scope) -> bool;
 
     /// How many vectors there are, in how many partitions, and in which form.
     fn census(&self) -> Census;

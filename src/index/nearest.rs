@@ -4,18 +4,19 @@ use std::cmp::Ordering;
 
 use super::Neighbour;
 
-/// Keeps the `count` most similar neighbours offered; ties go to the lower id.
+/// Keeps the `count` most similar of the neighbours offered that are at least `least` similar; ties go to the lower id.
 #[derive(Debug)]
 pub(super) struct Nearest {
     count: usize,
+    least: f32,
     /// Most similar first.
     kept: Vec<Neighbour>,
 }
 
 impl Nearest {
-    /// An empty collection that keeps `count`.
-    pub(super) fn new(count: usize) -> Self {
-        Self { count, kept: Vec::with_capacity(count.min(64) + 1) }
+    /// An empty collection.
+    pub(super) fn new(count: usize, least: f32) -> Self {
+        Self { count, least, kept: Vec::with_capacity(count.min(64) + 1) }
     }
 
     /// The similarity below which no neighbour would be kept.
@@ -23,12 +24,15 @@ impl Nearest {
         match self.kept.last() {
             _ if self.count == 0 => f32::INFINITY,
             Some(worst) if self.kept.len() >= self.count => worst.similarity,
-            _ => f32::NEG_INFINITY,
+            _ => self.least,
         }
     }
 
     /// Considers a neighbour. Each id must be offered at most once.
     pub(super) fn offer(&mut self, neighbour: Neighbour) {
+        if neighbour.similarity < self.least {
+            return;
+        }
         if self.kept.len() >= self.count {
             match self.kept.last() {
                 Some(worst) if order(&neighbour, worst) == Ordering::Less => {
@@ -61,14 +65,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_keeps_what_sorting_everything_would(scores in prop::collection::vec(0..20_u8, 0..40), count in 0..12_usize) {
+        fn it_keeps_what_sorting_everything_would(scores in prop::collection::vec(0..20_u8, 0..40), count in 0..12_usize, least in 0..20_u8) {
+            let least = f32::from(least) / 20.0;
             let mut all: Vec<_> = scores
                 .iter()
                 .zip(0_u8..)
                 .map(|(score, n)| Neighbour { id: EntryId([n; 16]), similarity: f32::from(*score) / 20.0 })
                 .collect();
-            let mut nearest = Nearest::new(count);
+            let mut nearest = Nearest::new(count, least);
             all.iter().for_each(|neighbour| nearest.offer(*neighbour));
+            all.retain(|neighbour| neighbour.similarity >= least);
             all.sort_by(order);
             all.truncate(count);
             prop_assert_eq!(nearest.into_vec(), all);

@@ -87,17 +87,17 @@ impl Partition {
         state.serving.as_ref().is_some_and(|serving| serving.is_worn() || state.matrix.len() <= scan_up_to / 2)
     }
 
-    /// The `count` nearest.
-    pub(super) fn search(&self, query: &Vector, count: usize) -> Vec<Neighbour> {
+    /// The `count` nearest that are at least `least` similar.
+    pub(super) fn search(&self, query: &Vector, count: usize, least: f32) -> Vec<Neighbour> {
         let state = self.state.read();
         if query.dimension() != state.matrix.dimension() {
             return Vec::new();
         }
         let cover = state.serving.as_ref().filter(|cover| count <= FEW && cover.is_worth_using());
-        match cover.map(|cover| state.search_graph(cover, query.as_slice(), count, cover.ef)) {
+        match cover.map(|cover| state.search_graph(cover, query.as_slice(), (count, least), cover.ef)) {
             Some(Ok(found)) => found,
             // A graph that just broke is taken away by the gardener at its next insert.
-            Some(Err(Broken)) | None => state.scan(query.as_slice(), count),
+            Some(Err(Broken)) | None => state.scan(query.as_slice(), count, least),
         }
     }
 
@@ -109,9 +109,9 @@ impl Partition {
 
 impl State {
     /// The nearest of all rows.
-    pub(super) fn scan(&self, query: &[f32], count: usize) -> Vec<Neighbour> {
+    pub(super) fn scan(&self, query: &[f32], count: usize, least: f32) -> Vec<Neighbour> {
         let parts = CORES.min(self.matrix.len() / PART);
-        self.matrix.scan(query, count, parts).into_vec()
+        self.matrix.scan(query, count, least, parts).into_vec()
     }
 
     /// Scores the rows that a graph proposes, and those it does not lead to.
@@ -119,10 +119,10 @@ impl State {
         &self,
         cover: &Cover,
         query: &[f32],
-        count: usize,
+        (count, least): (usize, f32),
         ef: usize,
     ) -> Result<Vec<Neighbour>, Broken> {
-        let mut nearest = Nearest::new(count);
+        let mut nearest = Nearest::new(count, least);
         for found in cover.graph.search(query, ef.max(count))? {
             self.matrix.score(query, cover.members(found.node).iter().copied(), &mut nearest);
         }

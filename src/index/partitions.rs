@@ -103,8 +103,13 @@ impl VectorIndex for Partitions {
         self.evict(scope, id);
     }
 
-    fn search(&self, scope: Scope, vector: &Vector, count: usize) -> Vec<Neighbour> {
-        self.find(scope).map(|partition| partition.search(vector, count)).unwrap_or_default()
+    fn search(&self, scope: Scope, vector: &Vector, count: usize, least: f32) -> Vec<Neighbour> {
+        self.find(scope).map(|partition| partition.search(vector, count, least)).unwrap_or_default()
+    }
+
+    fn holds_any(&self, scope: Scope) -> bool {
+        // A scope goes with its last vector.
+        self.partitions.read().contains_key(&scope)
     }
 
     fn census(&self) -> Census {
@@ -137,7 +142,7 @@ mod tests {
     const B: EntryId = EntryId([2; 16]);
 
     fn found(index: &Partitions, scope: Scope, raw: &[f32]) -> Vec<EntryId> {
-        index.search(scope, &vector(raw), 8).into_iter().map(|neighbour| neighbour.id).collect()
+        index.search(scope, &vector(raw), 8, -1.0).into_iter().map(|neighbour| neighbour.id).collect()
     }
 
     #[test]
@@ -154,7 +159,7 @@ mod tests {
         let index = Partitions::new(Settings::default());
         index.insert(scope("a"), A, vector(&[1.0, 0.0]));
         index.insert(scope("a"), A, vector(&[0.0, 1.0]));
-        let hits = index.search(scope("a"), &vector(&[0.0, 1.0]), 8);
+        let hits = index.search(scope("a"), &vector(&[0.0, 1.0]), 8, -1.0);
         assert_eq!(hits, [Neighbour { id: A, similarity: 1.0 }]);
         index.insert(scope("b"), A, vector(&[0.0, 1.0]));
         assert_eq!(

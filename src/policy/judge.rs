@@ -25,6 +25,22 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// The least similarity at which a candidate is accepted, with the caller's own `floor`, which only tightens.
+    #[must_use]
+    pub fn least(&self, floor: Option<f32>) -> f32 {
+        floor.map_or(self.min_similarity, |floor| floor.max(self.min_similarity))
+    }
+
+    /// The least similarity at which a candidate matters. A little less than what is accepted: the frame of a template
+    /// is also seen in prompts that have other parts in it.
+    #[must_use]
+    pub fn reach(&self, floor: Option<f32>) -> f32 {
+        const FRAMES: f32 = 0.05;
+        self.least(floor) - FRAMES
+    }
+}
+
 /// An earlier prompt that the index found near.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate<'a> {
@@ -90,10 +106,10 @@ pub struct Judgement {
     pub language: Option<&'static str>,
 }
 
-/// Judges candidates, nearest first. `floor` is the caller's own least similarity; it only tightens.
+/// Judges candidates, nearest first. `floor` is the caller's own least similarity.
 #[must_use]
 pub fn judge(prompt: &str, candidates: &[Candidate<'_>], floor: Option<f32>, settings: &Settings) -> Judgement {
-    let least = floor.map_or(settings.min_similarity, |floor| floor.max(settings.min_similarity));
+    let least = settings.least(floor);
     let is_near = |candidate: &Candidate<'_>| candidate.similarity >= least;
     if !candidates.iter().any(is_near) {
         return Judgement::of(candidates.iter().map(|candidate| below(candidate.similarity)).collect(), None);

@@ -41,7 +41,7 @@ async fn explaining_shows_every_candidate_and_changes_nothing() {
     let unlike = ask("What is the capital of Peru?");
     house.embedder.place("What is the capital of Peru?", "How do I reset my password?", 0.5);
     let told = house.engine.explain(unlike.query(), &unlike.directives, Lifetimes::default()).await;
-    assert_eq!(told.outcome, Outcome::Miss);
+    assert_eq!((told.outcome, told.candidates.len()), (Outcome::Miss, 1), "the nearest is shown however far it is");
     assert_eq!(told.reason.map(|reason| reason.as_str()), Some("below-threshold"));
     assert_eq!(house.engine.entry(entry.id()).await.unwrap().unwrap().hits, 0);
     assert_eq!(house.engine.census().flights, 0);
