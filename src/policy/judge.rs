@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::compare::Comparison;
 use super::guard::{self, Objection};
 use super::reading::{Reading, Split, Words};
+use super::rerank;
 use super::template::{Frames, Template};
 use crate::domain::{Cause, Reason, Veto};
 
@@ -69,8 +70,7 @@ pub struct Finding {
     /// words, negative below. Says nothing of vetoes, nor of the operator's or the caller's own floor, so that a score
     /// means the same everywhere; the risk budget states its levels in it.
     pub score: f32,
-    /// It is refused for nothing but words that no list knows or that only one side has, which similarity did not answer
-    /// for: a learned stage may ([`rerank`](super::rerank)).
+    /// It is refused for nothing but what a learned stage may answer ([`rerank`]).
     pub doubtful: bool,
     /// How sure the learned stage is that both ask the same, in [0, 1]; `None` where it was not asked.
     pub sureness: Option<f32>,
@@ -200,7 +200,7 @@ fn weigh(
     // In a language without a full lexicon the bar is higher than the operator's, and the reason says so.
     let short_of = if similarity >= least && !read { Cause::NoLexicon } else { Cause::BelowThreshold };
     let too_far = (similarity < required).then_some(short_of);
-    let answerable = objections.iter().all(|found| found.until.is_some() || found.veto == Veto::Scope);
+    let answerable = objections.iter().all(|found| found.until.is_some() || rerank::may_answer(found.veto));
     let against = vetoes.first().map(|veto| Reason::from(*veto)).or(too_far.map(Reason::from));
     let features = Features {
         overlap: comparison.overlap(),

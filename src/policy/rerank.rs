@@ -2,12 +2,13 @@
 //! answer changes.
 //!
 //! Vetoes stay. What is left to the model is the gray zone: a candidate near enough for the operator and the caller,
-//! against which nothing speaks but words that no list knows, words that only one side has, and a similarity too small to
-//! answer for them.
+//! against which nothing speaks but words that no list knows, words that only one side has, a similarity too small to
+//! answer for them, and the small words of [`SMALL_WORDS`].
 
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Finding, Judgement};
+use crate::domain::Veto;
 
 /// Where the model's word is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -21,6 +22,24 @@ impl Default for Settings {
     fn default() -> Self {
         Self { accept: 0.9 }
     }
+}
+
+/// Vetoes on small words, which the same question put differently may do without: `what is the reason` for `why`, `fails
+/// to start` for `does not start`, `earliest` for `first`. The model answers them too, halfway surer than else.
+const SMALL_WORDS: [Veto; 6] =
+    [Veto::Question, Veto::Negation, Veto::Ordinal, Veto::Quantifier, Veto::Form, Veto::Action];
+
+impl Settings {
+    /// The least sureness at which the model's word is taken against these vetoes.
+    fn required(&self, vetoes: &[Veto]) -> f32 {
+        let small = vetoes.iter().any(|veto| SMALL_WORDS.contains(veto));
+        if small { f32::midpoint(self.accept, 1.0) } else { self.accept }
+    }
+}
+
+/// Whether the model may answer this veto, however near the prompts are.
+pub(super) fn may_answer(veto: Veto) -> bool {
+    veto == Veto::Scope || SMALL_WORDS.contains(&veto)
 }
 
 /// Candidates that the model is asked about, at most.
@@ -38,7 +57,7 @@ pub fn in_doubt(judgement: &Judgement) -> Option<usize> {
 pub fn answer(judgement: &mut Judgement, place: usize, sureness: f32, settings: &Settings) {
     let Some(finding) = judgement.findings.get_mut(place).filter(|finding| finding.doubtful) else { return };
     finding.sureness = Some(sureness);
-    if sureness >= settings.accept {
+    if sureness >= settings.required(&finding.vetoes) {
         accept(finding, sureness, settings);
         judgement.settle();
     }
@@ -86,6 +105,21 @@ mod tests {
         assert_eq!((judgement.reason, in_doubt(&judgement)), (Some(Veto::Scope.into()), Some(0)));
         answer(&mut judgement, 0, 0.91, &Settings::default());
         assert_eq!((judgement.chosen, judgement.reason), (Some(0), None));
+    }
+
+    #[test]
+    fn a_veto_on_a_small_word_can_be_answered_by_one_who_is_surer() {
+        for (asked, candidate, veto) in [
+            ("How do I download the invoice?", "Where can I get the invoice?", Veto::Question),
+            ("How do I remove ink from a shirt?", "How do I get ink out of a shirt?", Veto::Negation),
+        ] {
+            let mut judgement = judged(asked, &[(candidate, 0.9)]);
+            assert_eq!((judgement.reason, in_doubt(&judgement)), (Some(veto.into()), Some(0)), "{asked}");
+            answer(&mut judgement, 0, 0.94, &Settings::default());
+            assert_eq!((judgement.chosen, judgement.reason), (None, Some(veto.into())), "{asked}");
+            answer(&mut judgement, 0, 0.96, &Settings::default());
+            assert_eq!((judgement.chosen, judgement.reason), (Some(0), None), "{asked}");
+        }
     }
 
     #[test]

@@ -41,8 +41,8 @@ async fn what_was_in_doubt_is_read_and_served() {
     assert_eq!((reply.outcome(), reply.header("x-cache-match")), ("HIT", "semantic"), "{told}");
     let metrics = app.admin_get("/metrics").send().await;
     assert!(metrics.text().contains("dejavu_reranked{outcome=\"accepted\"} 1"), "{}", metrics.text());
-    let trap = app.chat("How do I not paint my canoe?").send().await;
-    assert_eq!((trap.outcome(), trap.reason()), ("MISS", "veto-negation"));
+    let trap = app.chat("How do I paint your canoe?").send().await;
+    assert_eq!((trap.outcome(), trap.reason()), ("MISS", "veto-pronoun"));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use dejavu::policy::rerank::{self, answer, in_doubt};
 /// Each with the most near-misses that may be accepted, and the fewest rewordings kept, in per cent. The goal is 5 and 75;
 /// the phrasings are harder, and hold what they have.
 const SUITES: [(&str, usize, usize); 4] =
-    [("aside", 5, 75), ("apart", 5, 75), ("suite", 5, 75), ("phrasings-aside", 5, 52)];
+    [("aside", 5, 75), ("apart", 5, 75), ("suite", 5, 75), ("phrasings-aside", 5, 62)];
 
 /// Near-misses, how many are accepted, rewordings, how many are kept. The similarities stand with the pairs.
 async fn tally(suite: &str, verifier: &dyn Reranker) -> [usize; 4] {
@@ -57,7 +57,7 @@ fn nothing_is_asked_that_was_learned() {
             learned.extend(texts.map(|text| text.as_str().unwrap().to_lowercase()));
         }
     }
-    assert!(learned.len() > 40_000, "{}", learned.len());
+    assert!(learned.len() > 90_000, "{}", learned.len());
     for (suite, ..) in SUITES {
         for line in std::fs::read_to_string(format!("{folder}/{suite}.jsonl")).unwrap().lines() {
             let row: serde_json::Value = serde_json::from_str(line).unwrap();

@@ -65,8 +65,8 @@ async fn whatever_keeps_it_from_being_sure_leaves_a_miss() {
 #[tokio::test]
 async fn vetoes_floors_and_the_risk_budget_stand() {
     let sure = house(settings(), Ok(1.0)).await;
-    sure.embedder.place("How don't I paint my canoe?", ASKED, 0.97);
-    assert_eq!(said(&sure.lookup(&ask("How don't I paint my canoe?")).await), ("MISS", Some("veto-negation")));
+    sure.embedder.place("How do I unpaint my canoe?", ASKED, 0.97);
+    assert_eq!(said(&sure.lookup(&ask("How do I unpaint my canoe?")).await), ("MISS", Some("veto-antonym")));
     let strict = unsure().with(|ask| ask.directives.min_similarity = Some(0.9));
     assert_eq!(said(&sure.lookup(&strict).await), ("MISS", Some("below-threshold")));
     assert_eq!(sure.engine.readings(), Some(Readings::default()));

@@ -6,9 +6,9 @@ the embedder (DEJAVU_HOME/exports), and only the head learns, from clusters of r
     pip install numpy onnx onnxruntime==1.31.1 tokenizers torch safetensors
     python train.py --encoder ENCODER.onnx --tokenizer ~/.cache/dejavu/models/all-MiniLM-L6-v2/tokenizer.json
 
-Two cores take half an hour. `--start HEAD --also PAIRS.jsonl --epochs 2 --rate 0.0009` goes on from a head, with pairs of
-another source beside the clusters (rows of `a`, `b`, `same`, such as neighbours in real traffic). With `--score FILE.jsonl`
-it trains nothing and prints how well the head tells those pairs apart.
+Two cores take half an hour. `--start HEAD --also 0.35 PAIRS.jsonl --epochs 4 --rate 0.0011` goes on from a head, with pairs of
+other sources beside the clusters, each with the weight of its loss (rows of `a`, `b`, `same`, such as neighbours in real
+traffic). With `--score FILE.jsonl` it trains nothing and prints how well the head tells those pairs apart.
 docs/decisions/006-a-verifier-of-our-own.md says what the shipped head has learned from.
 """
 
@@ -186,6 +186,7 @@ def also_of(head, states, rows, rng):
 
 
 def train(head, clusters, also, states, epochs, seed, rate, size=6):
+    """`also`: pairs of each other source, with the weight of its loss."""
     torch.manual_seed(seed)
     rng = random.Random(seed)
     places = [[states.place[text] for text in texts_of(cluster)] for cluster in clusters]
@@ -202,8 +203,8 @@ def train(head, clusters, also, states, epochs, seed, rate, size=6):
         losses = []
         for batch in batches(near, size, rng):
             loss = loss_of(head, states, places, batch, rng)
-            if also:
-                loss = loss + 0.35 * also_of(head, states, also, rng)
+            for weight, pairs in also:
+                loss = loss + weight * also_of(head, states, pairs, rng)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(head.parameters(), 1.0)
@@ -246,7 +247,9 @@ def main():
     parser.add_argument("--clusters", default=HERE.parents[2] / "tests/pairs/clusters", type=Path)
     parser.add_argument("--head", default=HERE / "head.safetensors", type=Path)
     parser.add_argument("--start", type=Path, metavar="HEAD", help="a head to go on from")
-    parser.add_argument("--also", type=Path, metavar="FILE", help="pairs to learn from beside the clusters")
+    parser.add_argument(
+        "--also", nargs=2, action="append", default=[], metavar=("WEIGHT", "FILE"), help="pairs of another source"
+    )
     parser.add_argument("--epochs", default=5, type=int)
     parser.add_argument("--rate", default=0.0015, type=float)
     parser.add_argument("--seed", default=0, type=int)
@@ -261,8 +264,9 @@ def main():
         print(f"{same.sum()} that ask the same, {(~same).sum()} that do not: area under the curve {above:.3f}")
         return
     clusters = [cluster for file in sorted(told.clusters.glob("*.jsonl")) for cluster in rows_of(file)]
-    also = rows_of(told.also) if told.also else []
-    texts = [text for cluster in clusters for text in texts_of(cluster)] + [row[side] for row in also for side in "ab"]
+    also = [(float(weight), rows_of(Path(file))) for weight, file in told.also]
+    texts = [text for cluster in clusters for text in texts_of(cluster)]
+    texts += [row[side] for _, pairs in also for row in pairs for side in "ab"]
     states = States(texts, told.encoder, told.tokenizer)
     head = load(told.start) if told.start else Head()
     save(train(head, clusters, also, states, told.epochs, told.seed, told.rate), told.head)
