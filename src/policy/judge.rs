@@ -33,11 +33,11 @@ impl Settings {
         floor.map_or(self.min_similarity, |floor| floor.max(self.min_similarity))
     }
 
-    /// The least similarity at which a candidate matters. A little less than what is accepted: the frame of a template
-    /// is also seen in prompts that have other parts in it.
+    /// The least similarity at which a candidate matters. Well below what is accepted: the frame of a template is also
+    /// seen in prompts that have other parts in it.
     #[must_use]
     pub fn reach(&self, floor: Option<f32>) -> f32 {
-        const FRAMES: f32 = 0.05;
+        const FRAMES: f32 = 0.25;
         self.least(floor) - FRAMES
     }
 }
