@@ -3,7 +3,7 @@
 //!
 //! Vetoes stay. What is left to the model is the gray zone: a candidate near enough for the operator and the caller,
 //! against which nothing speaks but words that no list knows, words that only one side has, a similarity too small to
-//! answer for them, and the small words of [`SMALL_WORDS`].
+//! answer for them, and a veto on a small word, such as a question word or a negation.
 
 use serde::{Deserialize, Serialize};
 
