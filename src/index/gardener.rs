@@ -301,7 +301,7 @@ fn recall(partition: &Partition, ef: usize) -> Result<f64, Broken> {
         let Some(cover) = state.growing.as_ref().filter(|_| rows > 0) else { break };
         let query = state.matrix.row(Row::try_from(sample * rows / SAMPLE).map_err(|_| Broken)?);
         let truth = state.scan(query, SAMPLE_NEIGHBOURS, -1.0);
-        let through_graph = state.search_graph(cover, query, (SAMPLE_NEIGHBOURS, -1.0), ef)?;
+        let through_graph = state.search_graph(cover, query, SAMPLE_NEIGHBOURS, -1.0, ef)?;
         // By similarity, not by id: of several equally near any is right.
         let worst = truth.last().map_or(0.0, |last| last.similarity);
         found += through_graph.iter().filter(|near| near.similarity >= worst).count().min(truth.len());

@@ -94,7 +94,7 @@ impl Partition {
             return Vec::new();
         }
         let cover = state.serving.as_ref().filter(|cover| count <= FEW && cover.is_worth_using());
-        match cover.map(|cover| state.search_graph(cover, query.as_slice(), (count, least), cover.ef)) {
+        match cover.map(|cover| state.search_graph(cover, query.as_slice(), count, least, cover.ef)) {
             Some(Ok(found)) => found,
             // A graph that just broke is taken away by the gardener at its next insert.
             Some(Err(Broken)) | None => state.scan(query.as_slice(), count, least),
@@ -119,7 +119,8 @@ impl State {
         &self,
         cover: &Cover,
         query: &[f32],
-        (count, least): (usize, f32),
+        count: usize,
+        least: f32,
         ef: usize,
     ) -> Result<Vec<Neighbour>, Broken> {
         let mut nearest = Nearest::new(count, least);

@@ -25,9 +25,9 @@ impl Default for Settings {
 }
 
 /// Vetoes on small words, which the same question put differently may do without: `what is the reason` for `why`, `fails
-/// to start` for `does not start`, `earliest` for `first`. The model answers them too, halfway surer than else.
-const SMALL_WORDS: [Veto; 6] =
-    [Veto::Question, Veto::Negation, Veto::Ordinal, Veto::Quantifier, Veto::Form, Veto::Action];
+/// to start` for `does not start`, `earliest` for `first`. The model answers them too, halfway surer than else. Not
+/// quantifiers: the shipped one takes `delete any rows` for `delete all rows`.
+const SMALL_WORDS: [Veto; 5] = [Veto::Question, Veto::Negation, Veto::Ordinal, Veto::Form, Veto::Action];
 
 impl Settings {
     /// The least sureness at which the model's word is taken against these vetoes.

@@ -31,6 +31,34 @@ async fn tally(suite: &str, verifier: &dyn Reranker) -> [usize; 4] {
     [near_misses, accepted, rewordings, kept]
 }
 
+/// A veto on a small word may be answered by the verifier, but not where its own table says that it must catch the pair.
+#[tokio::test]
+async fn what_a_veto_on_a_small_word_must_catch_stays_caught() {
+    let settings = Settings { deadline: Lasting::seconds(120), ..Settings::default() };
+    let verifier = embed::open_reranker(&settings, &embed::Settings::default()).await.unwrap().unwrap();
+    let (mut read, mut served) = (0, Vec::new());
+    for veto in ["question", "negation", "ordinal", "quantifier", "form", "action"] {
+        let path = format!("{}/tests/pairs/veto-{veto}.tsv", env!("CARGO_MANIFEST_DIR"));
+        let table = std::fs::read_to_string(path).unwrap();
+        for pair in table.lines().filter_map(|line| line.strip_prefix("catch\t")) {
+            let [asked, prompt] = <[&str; 2]>::try_from(pair.split('\t').collect::<Vec<_>>()).unwrap();
+            let (asked, prompt) = (asked.replace("\\n", "\n"), prompt.replace("\\n", "\n"));
+            let candidates = [Candidate { prompt: &prompt, similarity: 0.97 }];
+            let mut judgement = judge(&asked, &candidates, None, &judge::Settings::default());
+            while let Some(place) = in_doubt(&judgement) {
+                read += 1;
+                let sureness = verifier.sureness(&asked, &prompt).await.unwrap();
+                answer(&mut judgement, place, sureness, &rerank::Settings::default());
+            }
+            if judgement.chosen.is_some() {
+                served.push(pair.to_owned());
+            }
+        }
+    }
+    assert!(read >= 30, "{read} were read");
+    assert!(served.is_empty(), "{served:?}");
+}
+
 /// No cluster that the verifier learned from shares a sentence with these (`nothing_is_asked_that_was_learned`).
 #[tokio::test]
 async fn what_was_not_learned_from_is_decided_well() {
