@@ -19,6 +19,14 @@ const ASKED: f32 = 127.0;
 /// Rows that are compared with a query side by side, so that it is read once for all of them.
 const ABREAST: usize = 4;
 
+/// Rows that are best compared with a query at a time: few enough that what is between stays in the fastest cache, and so
+/// many that the processor reads ahead at [`ABREAST`] places.
+pub(super) const BLOCK: usize = 4032;
+/// Rows of which it is first told whether any may.
+const STRETCH: usize = 32;
+/// In place of the cosine of a row that may not.
+const NOT: f32 = -1.0;
+
 /// The outlines of a matrix's rows.
 #[derive(Debug)]
 pub(super) struct Outlines {
@@ -27,17 +35,24 @@ pub(super) struct Outlines {
     /// One by the length of what the codes of each stand for.
     scales: Vec<f32>,
     angles: Vec<Angle>,
-    /// No row was ever further off its outline.
-    widest: Angle,
 }
 
 /// How far a row is off its outline.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Angle {
+struct Angle {
     /// The cosine between the row and its outline, rounded down.
     along: f32,
     /// Its sine, rounded up.
     aside: f32,
+}
+
+/// A row that may reach a bar.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Seen {
+    pub(super) row: Row,
+    /// The cosine between the query and the row's outline, rounded up; zero where it is less.
+    pub(super) near: f32,
+    angle: Angle,
 }
 
 /// A query, made ready for comparing with outlines.
@@ -64,8 +79,7 @@ pub(super) struct Demand {
 impl Outlines {
     /// No rows yet.
     pub(super) const fn new(dimension: usize) -> Self {
-        let widest = Angle { along: 1.0, aside: 0.0 };
-        Self { codes: Rows::new(width(dimension)), scales: Vec::new(), angles: Vec::new(), widest }
+        Self { codes: Rows::new(width(dimension)), scales: Vec::new(), angles: Vec::new() }
     }
 
     /// Appends the outline of a vector: each component as the nearest of -1.5, -0.5, 0.5 and 1.5 times the root of
@@ -91,13 +105,10 @@ impl Outlines {
         let aside = (1.0 - along * along).max(0.0).sqrt();
         self.codes.push(&packed);
         self.scales.push(own.sqrt().recip() as f32);
-        let angle = Angle {
+        self.angles.push(Angle {
             along: along as f32 * (1.0 - 4.0 * f32::EPSILON),
             aside: aside as f32 * (1.0 + 4.0 * f32::EPSILON),
-        };
-        self.angles.push(angle);
-        self.widest.along = self.widest.along.min(angle.along);
-        self.widest.aside = self.widest.aside.max(angle.aside);
+        });
     }
 
     /// Takes a row out by putting the last row in its place.
@@ -111,39 +122,78 @@ impl Outlines {
         }
     }
 
-    /// How far some rows are off their outlines.
-    pub(super) fn angles(&self, rows: Range<usize>) -> &[Angle] {
-        &self.angles[rows]
-    }
-
-    /// An angle that no row exceeds.
-    pub(super) const fn widest(&self) -> Angle {
-        self.widest
-    }
-
-    /// The cosine between a query and the outline of each of `rows`, rounded up; zero where it is less.
-    pub(super) fn cosines(&self, asked: &Asked, rows: Range<usize>) -> Vec<f32> {
-        let mut near = vec![0.0; rows.len()];
-        let (codes, scales) = (self.codes.range(rows.clone()), &self.scales[rows]);
+    /// Appends those of `rows`, a [`BLOCK`] at most, that may reach the bar, in order.
+    pub(super) fn meeting(&self, asked: &Asked, rows: Range<usize>, demand: Demand, seen: &mut Vec<Seen>) {
         #[cfg(target_arch = "x86_64")]
         if let Some(simd) = pulp::x86::V3::try_new() {
             // Only what is inlined is compiled for these instructions.
             simd.vectorize(
                 #[inline(always)]
                 || {
-                    asked.cosines(
-                        codes,
-                        scales,
-                        &mut near,
+                    self.meeting_by(
+                        asked,
+                        rows,
+                        demand,
+                        seen,
                         #[inline(always)]
                         |rows| products_avx2(simd, rows, &asked.codes),
                     )
                 },
             );
-            return near;
+            return;
         }
-        asked.cosines(codes, scales, &mut near, |rows| rows.map(|row| products(row, &asked.codes)));
-        near
+        self.meeting_by(asked, rows, demand, seen, |rows| rows.map(|row| products(row, &asked.codes)))
+    }
+
+    /// The same. `products` gives the inner products of codes, which stand above zero.
+    #[inline(always)]
+    fn meeting_by(
+        &self,
+        asked: &Asked,
+        rows: Range<usize>,
+        demand: Demand,
+        seen: &mut Vec<Seen>,
+        products: impl Fn([&[u8]; ABREAST]) -> [i32; ABREAST],
+    ) {
+        let mut near = [0.0; BLOCK];
+        let near = &mut near[..rows.len()];
+        self.products(rows.clone(), near, products);
+        let (first, scales, angles) = (rows.start, &self.scales[rows.clone()], &self.angles[rows]);
+        for (near, (scale, angle)) in near.iter_mut().zip(scales.iter().zip(angles)) {
+            let twice = 2.0 * *near - asked.middle;
+            let cosine = (twice * (asked.half * scale) + asked.more).max(0.0);
+            *near = if demand.allows(cosine, *angle) { cosine } else { NOT };
+        }
+        for (stretch, near) in near.chunks(STRETCH).enumerate() {
+            if near.iter().fold(false, |any, near| any | (*near > NOT)) {
+                for (at, near) in (stretch * STRETCH..).zip(near) {
+                    if *near > NOT {
+                        let row = Row::try_from(first + at).expect("rows are counted in u32");
+                        seen.push(Seen { row, near: *near, angle: angles[at] });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes the inner products of codes of each of `rows`. Rows that lie apart are compared side by side: the processor
+    /// then fetches what follows each of them, which from memory takes three quarters of the time.
+    #[inline(always)]
+    fn products(&self, rows: Range<usize>, found: &mut [f32], products: impl Fn([&[u8]; ABREAST]) -> [i32; ABREAST]) {
+        let (codes, width) = (self.codes.range(rows), self.codes.width().max(1));
+        let each = found.len() / ABREAST;
+        let (abreast, last) = found.split_at_mut(each * ABREAST);
+        let (a, b) = abreast.split_at_mut(2 * each);
+        let ((a, b), (c, d)) = (a.split_at_mut(each), b.split_at_mut(each));
+        let found = a.iter_mut().zip(b).zip(c.iter_mut().zip(d));
+        let part = |nth: usize| codes[nth * each * width..][..each * width].chunks_exact(width);
+        let rows = part(0).zip(part(1)).zip(part(2).zip(part(3)));
+        for (((a, b), (c, d)), ((e, f), (g, h))) in found.zip(rows) {
+            [*a, *b, *c, *d] = products([e, f, g, h]).map(exact);
+        }
+        for (found, row) in last.iter_mut().zip(codes[each * ABREAST * width..].chunks_exact(width)) {
+            [*found, ..] = products([row; ABREAST]).map(exact);
+        }
     }
 
     /// Memory, in bytes.
@@ -172,30 +222,6 @@ impl Asked {
         let bar = (bar - self.rounding).min(1.0);
         Demand { along: bar, aside: (1.0 - bar * bar).sqrt() }
     }
-
-    /// Writes the cosine with each outline. `products` gives the inner products of codes, which stand above zero.
-    #[inline(always)]
-    fn cosines(
-        &self,
-        codes: &[u8],
-        scales: &[f32],
-        near: &mut [f32],
-        products: impl Fn([&[u8]; ABREAST]) -> [i32; ABREAST],
-    ) {
-        let width = codes.len() / near.len().max(1);
-        let (abreast, rest) = near.as_chunks_mut::<ABREAST>();
-        let (rows, last_rows) = codes.split_at(abreast.len() * ABREAST * width);
-        for (near, rows) in abreast.iter_mut().zip(rows.chunks_exact((ABREAST * width).max(1))) {
-            *near = products(std::array::from_fn(|nth| &rows[nth * width..][..width])).map(exact);
-        }
-        for (near, row) in rest.iter_mut().zip(last_rows.chunks_exact(width.max(1))) {
-            [*near, ..] = products([row; ABREAST]).map(exact);
-        }
-        for (near, scale) in near.iter_mut().zip(scales) {
-            let twice = 2.0 * *near - self.middle;
-            *near = (twice * (self.half * scale) + self.more).max(0.0);
-        }
-    }
 }
 
 /// A sum of products as a float: below 2^24, so nothing is lost up to 44,000 components, and what is lost beyond is
@@ -206,8 +232,13 @@ const fn exact(products: i32) -> f32 {
 }
 
 impl Demand {
-    /// Whether a row may reach the bar whose outline is so near to the query.
-    pub(super) fn is_met(self, near: f32, angle: Angle) -> bool {
+    /// Whether a row may reach the bar.
+    pub(super) fn is_met(self, seen: Seen) -> bool {
+        self.allows(seen.near, seen.angle)
+    }
+
+    #[inline(always)]
+    fn allows(self, near: f32, angle: Angle) -> bool {
         near >= self.along * angle.along - self.aside * angle.aside
     }
 }
@@ -276,8 +307,9 @@ mod tests {
     /// The rows that may reach the bar.
     fn meeting(outlines: &Outlines, rows: usize, query: &[f32], bar: f32) -> Vec<usize> {
         let asked = Asked::new(query, 1e-5);
-        let (near, demand) = (outlines.cosines(&asked, 0..rows), asked.demand(bar));
-        (0..rows).filter(|row| demand.is_met(near[*row], outlines.angles[*row])).collect()
+        let mut seen = Vec::new();
+        outlines.meeting(&asked, 0..rows, asked.demand(bar), &mut seen);
+        seen.into_iter().map(|seen| seen.row as usize).collect()
     }
 
     proptest! {

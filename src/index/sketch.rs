@@ -14,7 +14,7 @@
 use std::ops::Range;
 
 use super::codes::{Mark, codes};
-use super::outline::{Asked, Outlines};
+use super::outline::{Asked, BLOCK, Outlines, Seen};
 use super::rows::{Row, Rows};
 
 /// Codes of a stored component lie in -127..=127.
@@ -23,6 +23,9 @@ const STORED: f32 = 127.0;
 /// code can be summed in 32 bits over 8,256 components.
 const ASKED: f32 = 2047.0;
 const MOST_COMPONENTS: usize = 8_256;
+/// Rows that are read before others of which the outlines are further.
+const FIRST: usize = 16;
+
 /// The sketches of a matrix's rows, and their outlines.
 #[derive(Debug)]
 pub(super) struct Sketches {
@@ -69,44 +72,47 @@ impl Sketches {
 
     /// Names every one of `rows` whose bound reaches `bar`; what that finds may raise the bar.
     ///
-    /// The row of each block whose outline is nearest comes first: by what these find, every other is held against a
-    /// bar that is nearly at its height.
+    /// Of many that may reach it, those whose outlines are nearest come first: by what these find, the others are held
+    /// against a bar that is nearly at its height.
     pub(super) fn scan(&self, probe: &Probe, rows: Range<usize>, mut bar: f32, mut reached: impl FnMut(Row) -> f32) {
-        const BLOCK: usize = 256;
-        let near = self.outlines.cosines(&probe.outline, rows.clone());
-        let angles = self.outlines.angles(rows.clone());
-        let mut read = |at: usize, bar: f32| {
-            let row = Row::try_from(rows.start + at).expect("rows are counted in u32");
-            let sum = pulp::Arch::new().dispatch(Product { row: self.codes.row(row), query: &probe.codes });
-            if probe.bound(sum, self.marks[row as usize]) >= bar { reached(row) } else { bar }
-        };
-
-        // None is negative, so their bits are in their order, and the greatest of those is found in fewer steps.
-        let nearest = |block: &[f32]| {
-            let most = block.iter().map(|near| near.to_bits()).max();
-            block.iter().position(|near| Some(near.to_bits()) == most)
-        };
-        let leaders: Vec<usize> =
-            near.chunks(BLOCK).enumerate().filter_map(|(block, near)| Some(block * BLOCK + nearest(near)?)).collect();
-        let mut best_first = leaders.clone();
-        best_first.sort_unstable_by(|a, b| near[*b].total_cmp(&near[*a]));
-        for at in best_first {
-            if probe.outline.demand(bar).is_met(near[at], angles[at]) {
-                bar = read(at, bar);
+        /// Rows that may reach the bar, before the nearest of them are read.
+        const MANY: usize = 512;
+        let mut seen: Vec<Seen> = Vec::new();
+        let mut enough = MANY;
+        for start in rows.clone().step_by(BLOCK) {
+            let block = start..rows.end.min(start + BLOCK);
+            self.outlines.meeting(&probe.outline, block, probe.outline.demand(bar), &mut seen);
+            if seen.len() >= enough {
+                bring_forward(&mut seen);
+                bar = self.read(probe, seen.drain(..FIRST), bar, &mut reached);
+                let demand = probe.outline.demand(bar);
+                seen.retain(|seen| demand.is_met(*seen));
+                enough = seen.len() + MANY;
             }
         }
-        for (block, leader) in leaders.into_iter().enumerate() {
-            let mut demand = probe.outline.demand(bar);
-            if !demand.is_met(near[leader], self.outlines.widest()) {
-                continue;
-            }
-            for at in (block * BLOCK..near.len()).take(BLOCK) {
-                if demand.is_met(near[at], angles[at]) && at != leader {
-                    bar = read(at, bar);
+        bring_forward(&mut seen);
+        self.read(probe, seen.into_iter(), bar, &mut reached);
+    }
+
+    /// Names those of some rows whose bound reaches `bar`, and says how high that raised it.
+    fn read(
+        &self,
+        probe: &Probe,
+        rows: impl Iterator<Item = Seen>,
+        mut bar: f32,
+        reached: &mut impl FnMut(Row) -> f32,
+    ) -> f32 {
+        let mut demand = probe.outline.demand(bar);
+        for seen in rows {
+            if demand.is_met(seen) {
+                let sum = pulp::Arch::new().dispatch(Product { row: self.codes.row(seen.row), query: &probe.codes });
+                if probe.bound(sum, self.marks[seen.row as usize]) >= bar {
+                    bar = reached(seen.row);
                     demand = probe.outline.demand(bar);
                 }
             }
         }
+        bar
     }
 
     /// Memory, in bytes.
@@ -134,6 +140,16 @@ impl Probe {
         let near = sum as f32 * (mark.scale * self.mark.scale);
         near + mark.lost + self.mark.lost * (1.0 + mark.lost) + self.rounding
     }
+}
+
+/// Puts the [`FIRST`] whose outlines are nearest before the others.
+fn bring_forward(seen: &mut [Seen]) {
+    let nearer = |a: &Seen, b: &Seen| b.near.total_cmp(&a.near);
+    if seen.len() > FIRST {
+        seen.select_nth_unstable_by(FIRST, nearer);
+    }
+    let first = seen.len().min(FIRST);
+    seen[..first].sort_unstable_by(nearer);
 }
 
 struct Product<'a> {
@@ -221,8 +237,8 @@ mod tests {
 
     #[test]
     fn every_row_of_several_blocks_is_named_once() {
-        let sketches = of(&vec![[0.6, 0.8]; 600], 2);
-        for rows in [0..600, 0..256, 100..500, 599..600, 7..7] {
+        let sketches = of(&vec![[0.6, 0.8]; 9000], 2);
+        for rows in [0..9000, 0..4096, 100..5001, 8999..9000, 7..7] {
             let all: Vec<usize> = rows.clone().collect();
             assert_eq!(reaching(&sketches, &[0.6, 0.8], rows, f32::NEG_INFINITY), all);
         }
