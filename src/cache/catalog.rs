@@ -37,6 +37,8 @@ struct Shelves {
     pending: Vec<Flush>,
     /// How often entries were served before the start, until they are noted.
     remembered: HashMap<EntryId, u32>,
+    /// Every entry that the store held at the start is noted.
+    whole: bool,
     /// What had expired by then and is not noted yet has lapsed.
     lapsed: Option<Timestamp>,
 }
@@ -174,8 +176,16 @@ impl Catalog {
     }
 
     /// Everything the store holds is noted: what is remembered of other entries is of no use.
-    pub(super) fn forget_remembered(&self) {
-        self.shelves.write().remembered = HashMap::new();
+    pub(super) fn complete(&self) {
+        let mut shelves = self.shelves.write();
+        shelves.whole = true;
+        shelves.remembered = HashMap::new();
+    }
+
+    /// Whether it is certain, without asking the store, that it holds no entry of this id that stands.
+    pub(super) fn lacks(&self, id: EntryId) -> bool {
+        let shelves = self.shelves.read();
+        shelves.whole && !shelves.facts.contains_key(&id)
     }
 
     /// Forgets namespaces that have no entries any more.

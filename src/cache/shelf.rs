@@ -66,6 +66,9 @@ impl Shelf {
         if let Some(kept) = self.hot.get(id) {
             return Ok(Some(kept));
         }
+        if self.catalog.lacks(id) {
+            return Ok(None);
+        }
         for _ in 0..TRIES {
             let removals = self.catalog.removals();
             let Some(entry) = self.store.get(id).await? else { return Ok(None) };

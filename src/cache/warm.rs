@@ -60,7 +60,7 @@ impl Engine {
             tokio::time::sleep(PAUSE).await;
         }
         tracing::info!(entries = self.warmth.loaded(), "catalog and index are rebuilt");
-        self.shelf.catalog().forget_remembered();
+        self.shelf.catalog().complete();
         self.warmth.done.send_replace(true);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::house::{House, STREAMED, ask, ended, head, said, target, text};
+use super::house::{House, STREAMED, ask, ended, head, said, settings, target, text};
 use crate::domain::{Cause, Finish, Location, Match, MaxStale, Mode, Outcome};
 
 #[tokio::test]
@@ -148,6 +148,24 @@ async fn a_failing_store_forwards_with_a_reason() {
     *house.store.writes_fail.lock() = true;
     let ticket = house.miss(&question).await;
     assert_eq!(ticket.fill(question.filling("Shakespeare")).await.err(), Some(Cause::StoreFault));
+
+    let house = House::open().await;
+    house.answer(&question, "Shakespeare").await;
+    let again = House::over(house.store.clone(), settings()).await;
+    again.engine.warm().await;
     *house.store.reads_fail.lock() = true;
-    assert_eq!(said(&house.lookup(&question).await), ("MISS", Some("store-fault")));
+    assert_eq!(said(&again.lookup(&question).await), ("MISS", Some("store-fault")));
+}
+
+#[tokio::test]
+async fn the_store_is_not_asked_for_what_it_is_known_to_lack() {
+    let store = House::open().await.store.clone();
+    *store.reads_fail.lock() = true;
+    let house = House::over(store.clone(), settings()).await;
+    let question = ask("Who wrote Hamlet?");
+    assert_eq!(said(&house.lookup(&question).await), ("MISS", Some("store-fault")), "nothing is known yet");
+    *store.reads_fail.lock() = false;
+    house.engine.warm().await;
+    *store.reads_fail.lock() = true;
+    assert_eq!(said(&house.lookup(&question).await), ("MISS", None));
 }
