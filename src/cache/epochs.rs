@@ -353,8 +353,10 @@ impl Epochs {
     }
 
     async fn persist(&self, changed: bool) {
-        if changed && let Err(fault) = self.write().await {
-            tracing::warn!(%fault, "model versions could not be written; they are learned anew after a restart");
+        if (changed || self.note.is_behind())
+            && let Err(fault) = self.write().await
+        {
+            tracing::warn!(%fault, "model versions could not be written; trying again with the next answer");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::store::{Ledger, StoreError};
 
@@ -12,11 +13,13 @@ pub(super) struct Note {
     ledger: Arc<dyn Ledger>,
     /// Writings follow one another, each of what is known when its turn comes: the last one written is the latest.
     writing: tokio::sync::Mutex<()>,
+    /// The last writing failed.
+    behind: AtomicBool,
 }
 
 impl Note {
     pub(super) fn new(ledger: Arc<dyn Ledger>, name: &'static str) -> Self {
-        Self { name, ledger, writing: tokio::sync::Mutex::default() }
+        Self { name, ledger, writing: tokio::sync::Mutex::default(), behind: AtomicBool::new(false) }
     }
 
     /// What it says. Nothing, where the ledger fails or `decode` makes no sense of it; the log then says what is `lost`.
@@ -42,6 +45,13 @@ impl Note {
     ) -> Result<(), StoreError> {
         let _order = self.writing.lock().await;
         let record = encode().map_err(|fault| StoreError::Engine(fault.to_string()))?;
-        self.ledger.write(self.name, &record).await
+        let written = self.ledger.write(self.name, &record).await;
+        self.behind.store(written.is_err(), Ordering::Relaxed);
+        written
+    }
+
+    /// Whether the last writing failed, so that the record says less than is known.
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Relaxed)
     }
 }

@@ -173,6 +173,19 @@ async fn versions_outlive_a_restart_but_are_asked_for_anew() {
 }
 
 #[tokio::test]
+async fn versions_that_could_not_be_written_are_written_with_the_next_answer() {
+    let house = House::open().await;
+    let question = ask("Who wrote Hamlet?");
+    *house.store.writes_fail.lock() = true;
+    let unkept = house.miss(&question).await.fill(question.filling("Shakespeare")).await;
+    assert_eq!(unkept.err(), Some(Cause::StoreFault));
+    *house.store.writes_fail.lock() = false;
+    house.answer(&question, "Shakespeare").await;
+    let again = House::over(house.store.clone(), settings()).await;
+    assert_eq!(text(&again.hit(&question).await.entry), "Shakespeare");
+}
+
+#[tokio::test]
 async fn a_version_not_heard_of_for_long_is_in_doubt_and_the_operator_says_what_then() {
     for (rule, expected) in [
         (WhenUnsure::Serve, ("HIT", None)),
