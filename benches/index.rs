@@ -10,14 +10,13 @@ use std::time::Instant;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use dejavu::domain::{Digest, EntryId, Scope, Vector};
 use dejavu::index::{Partitions, Settings, VectorIndex};
+use dejavu::policy::judge;
 use fastrand::Rng;
 
 const DIMENSION: usize = 384;
 /// Directions in which prompts differ: embeddings of text fill far fewer than they have components.
 const LATENT: usize = 40;
 const NEIGHBOURS: usize = 8;
-/// As a lookup asks by default: nothing that is further than the frame of a template may be.
-const LEAST: f32 = 0.5;
 
 /// Vectors that lie as embedded prompts do: in clusters of several sizes, in a low-dimensional part of the space.
 struct Prompts {
@@ -98,12 +97,13 @@ fn searches(criterion: &mut Criterion) {
     let mut prompts = Prompts::new();
     let vectors: Vec<_> = (0..largest).map(|_| prompts.next()).collect();
     let queries: Vec<_> = (0..256).map(|_| prompts.next()).collect();
+    let least = judge::Settings::default().reach(None);
     let mut group = criterion.benchmark_group("search");
     for count in [1000, 10_000, 20_000, 50_000, 100_000].into_iter().filter(|count| *count <= largest) {
         let exact = build(&vectors[..count], usize::MAX);
         let mut next = queries.iter().cycle();
         group.bench_function(BenchmarkId::new("scan", count), |bencher| {
-            bencher.iter(|| exact.search(scope(), black_box(next.next().expect("endless")), NEIGHBOURS, LEAST));
+            bencher.iter(|| exact.search(scope(), black_box(next.next().expect("endless")), NEIGHBOURS, least));
         });
         if count < 10_000 || count > largest_graph {
             continue;
@@ -111,7 +111,7 @@ fn searches(criterion: &mut Criterion) {
         let graph = build(&vectors[..count], count / 2);
         println!("recall@{NEIGHBOURS} through the graph: {:.4}", recall(&graph, &exact, &queries));
         group.bench_function(BenchmarkId::new("graph", count), |bencher| {
-            bencher.iter(|| graph.search(scope(), black_box(next.next().expect("endless")), NEIGHBOURS, LEAST));
+            bencher.iter(|| graph.search(scope(), black_box(next.next().expect("endless")), NEIGHBOURS, least));
         });
     }
 }

@@ -22,8 +22,6 @@ const ABREAST: usize = 4;
 /// Rows that are best compared with a query at a time: few enough that what is between stays in the fastest cache, and so
 /// many that the processor reads ahead at [`ABREAST`] places.
 pub(super) const BLOCK: usize = 4032;
-/// Rows of which it is first told whether any may.
-const STRETCH: usize = 32;
 /// In place of the cosine of a row that may not.
 const NOT: f32 = -1.0;
 
@@ -157,21 +155,17 @@ impl Outlines {
     ) {
         let mut near = [0.0; BLOCK];
         let near = &mut near[..rows.len()];
-        self.products(rows.clone(), near, products);
+        self.compare(rows.clone(), near, products);
         let (first, scales, angles) = (rows.start, &self.scales[rows.clone()], &self.angles[rows]);
         for (near, (scale, angle)) in near.iter_mut().zip(scales.iter().zip(angles)) {
             let twice = 2.0 * *near - asked.middle;
             let cosine = (twice * (asked.half * scale) + asked.more).max(0.0);
             *near = if demand.allows(cosine, *angle) { cosine } else { NOT };
         }
-        for (stretch, near) in near.chunks(STRETCH).enumerate() {
-            if near.iter().fold(false, |any, near| any | (*near > NOT)) {
-                for (at, near) in (stretch * STRETCH..).zip(near) {
-                    if *near > NOT {
-                        let row = Row::try_from(first + at).expect("rows are counted in u32");
-                        seen.push(Seen { row, near: *near, angle: angles[at] });
-                    }
-                }
+        for (at, near) in near.iter().enumerate() {
+            if *near > NOT {
+                let row = Row::try_from(first + at).expect("rows are counted in u32");
+                seen.push(Seen { row, near: *near, angle: angles[at] });
             }
         }
     }
@@ -179,7 +173,7 @@ impl Outlines {
     /// Writes the inner products of codes of each of `rows`. Rows that lie apart are compared side by side: the processor
     /// then fetches what follows each of them, which from memory takes three quarters of the time.
     #[inline(always)]
-    fn products(&self, rows: Range<usize>, found: &mut [f32], products: impl Fn([&[u8]; ABREAST]) -> [i32; ABREAST]) {
+    fn compare(&self, rows: Range<usize>, found: &mut [f32], products: impl Fn([&[u8]; ABREAST]) -> [i32; ABREAST]) {
         let (codes, width) = (self.codes.range(rows), self.codes.width().max(1));
         let each = found.len() / ABREAST;
         let (abreast, last) = found.split_at_mut(each * ABREAST);
@@ -316,7 +310,7 @@ mod tests {
         /// Of several lengths, none of which fills the lanes, and with components of very different sizes.
         #[test]
         fn whatever_reaches_a_bar_may_reach_it(
-            rows in prop::collection::vec(prop::collection::vec((-1.0_f32..1.0).prop_map(|x| x * x * x), 1500), 1..5),
+            rows in prop::collection::vec(prop::collection::vec((-1.0_f32..1.0).prop_map(|x| x * x * x), 1500), 1..14),
             query in prop::collection::vec(-1.0_f32..1.0, 1500),
             dimension in prop::sample::select(vec![1_usize, 2, 41, 383, 1500]),
         ) {
