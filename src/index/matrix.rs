@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Neighbour;
 use super::nearest::Nearest;
 use super::rows::{Row, Rows};
-use super::sketch::{Probe, Sketches};
+use super::sketch::Sketches;
 use crate::domain::{EntryId, vector};
 
 /// What taking a row out did to the others.
@@ -66,7 +66,7 @@ impl Matrix {
     pub(super) fn push(&mut self, id: EntryId, vector: &[f32]) -> Row {
         let row = Row::try_from(self.ids.len()).expect("a partition holds fewer vectors than u32 counts");
         self.vectors.push(vector);
-        self.sketches.push(vector);
+        self.sketches.push(&self.vectors);
         self.ids.push(id);
         let before = self.places.insert(id, row);
         debug_assert!(before.is_none(), "an id has one row");
@@ -93,7 +93,7 @@ impl Matrix {
     /// The `count` nearest of all rows that are at least `least` similar. Many rows are scanned in `parts`, each by a thread
     /// of its own.
     pub(super) fn scan(&self, query: &[f32], count: usize, least: f32, parts: usize) -> Nearest {
-        let probe = Probe::new(query);
+        let probe = self.sketches.probe(query);
         let each = self.len().div_ceil(parts.max(1)).max(1);
         let part = |first: usize| {
             let mut nearest = Nearest::new(count, least);
@@ -142,6 +142,7 @@ pub(super) fn similarity(a: &[f32], b: &[f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Vector;
 
     fn id(n: u8) -> EntryId {
         EntryId([n; 16])
@@ -174,6 +175,34 @@ mod tests {
             assert_eq!(matrix.scan(&query, 8, -1.0, parts).into_vec(), whole, "{parts} parts");
         }
         assert!(Matrix::new(3).scan(&query, 8, -1.0, 4).into_vec().is_empty());
+    }
+
+    /// With outlines and, once few are left, without.
+    #[test]
+    fn a_scan_finds_what_scoring_every_row_finds() {
+        let mut random = fastrand::Rng::with_seed(11);
+        let mut near = |middle: &[f32], spread: f32| {
+            let raw = middle.iter().map(|x| x + spread * (random.f32() - 0.5)).collect();
+            Vector::normalised(raw).unwrap().as_slice().to_vec()
+        };
+        let topics: Vec<_> = (0..30).map(|_| near(&[0.0; 384], 1.0)).collect();
+        let mut matrix = Matrix::new(384);
+        for n in 0..1200_u32 {
+            matrix.push(EntryId(u128::from(n).to_be_bytes()), &near(&topics[n as usize % 30], 0.25));
+        }
+        for left in [1200, 700, 200] {
+            while matrix.len() > left {
+                matrix.take(matrix.id(Row::try_from(matrix.len() / 3).unwrap()));
+            }
+            for (topic, spread) in topics.iter().zip([0.05, 0.15, 0.3].into_iter().cycle()) {
+                let query = near(topic, spread);
+                for least in [-1.0, 0.5, 0.8] {
+                    let mut all = Nearest::new(8, least);
+                    matrix.score(&query, 0..Row::try_from(left).unwrap(), &mut all);
+                    assert_eq!(matrix.scan(&query, 8, least, 1).into_vec(), all.into_vec());
+                }
+            }
+        }
     }
 
     #[test]

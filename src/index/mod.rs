@@ -13,6 +13,7 @@ mod nearest;
 mod outline;
 mod partition;
 mod partitions;
+mod rotation;
 mod rows;
 mod sketch;
 

@@ -1,37 +1,58 @@
-//! Vectors in two bits a component: a sixteenth of the memory to read, enough to dismiss most of them.
+//! Vectors in one bit a component: a thirty-second of the memory to read, enough to dismiss most of them.
 //!
-//! The outline of a vector x is a direction u, of which the angle to x is known. Angles obey the triangle inequality, so
-//! a query q that is as near to x as the cosine `bar` demands lies within both angles of u,
+//! The outline of a vector x is the direction u of the corner of a cube that is nearest to it after a random
+//! [rotation](super::rotation). The angle between x and u is known, so that for a query q
 //!
 //! ```text
-//! qu  >=  cos(angle of bar + angle between x and u)  =  bar xu - sqrt(1 - bar^2) sqrt(1 - (xu)^2)
+//! qu  =  qx xu + sqrt(1 - (qx)^2) sqrt(1 - (xu)^2) z
 //! ```
+//!
+//! where z, the cosine between what q and u have beside x, is all that is not known. It hangs on the rotation alone, as one
+//! component of a random direction in a space of d - 1 dimensions does: z < -t / sqrt(d - 1) in less than exp(-t^2 / 2) of
+//! all cases (`RaBitQ`, Gao and Long, SIGMOD 2024). With [`SURE`] for t, a row that reaches a bar also has
+//!
+//! ```text
+//! qu  >=  bar xu - sqrt(1 - bar^2) sqrt(1 - (xu)^2) min(1, t / sqrt(d - 1))
+//! ```
+//!
+//! but for one in forty billion; in up to 50 dimensions always, as the triangle inequality of angles says.
+//!
+//! Bits of four components choose one of sixteen sums, looked up for 32 rows at once (fast scan, André, Kermarrec and Le
+//! Scouarnec, VLDB 2015). So the bits of 32 rows stand together.
 
 use std::ops::Range;
 
 use super::codes::codes;
+use super::rotation::Rotation;
 use super::rows::{Row, Rows};
 
-/// Bytes of outlines that are worked on together.
-const LANES: usize = 32;
-/// Codes of a query's component lie in -127..=127.
-const ASKED: f32 = 127.0;
-/// Rows that are compared with a query side by side, so that it is read once for all of them.
-const ABREAST: usize = 4;
+/// How many standard deviations a row is given. exp(-7^2 / 2) is 2.3e-11.
+const SURE: f32 = 7.0;
+/// More than rounding does to a rotated vector's inner product with another, and to what is made of it.
+const ROUNDING: f32 = 2e-5;
 
-/// Rows that are best compared with a query at a time: few enough that what is between stays in the fastest cache, and so
-/// many that the processor reads ahead at [`ABREAST`] places.
-pub(super) const BLOCK: usize = 4032;
+/// Rows whose bits stand together.
+const TOGETHER: usize = 32;
+/// Those of them that have the lower halves of their bytes; the others have the upper ones.
+const LANES: usize = TOGETHER / 2;
+/// Components that a row has half a byte for.
+const HALF: usize = 4;
+/// Codes of a query's component: four are added up in a byte.
+const MOST_IN_FOUR: f32 = 63.0;
+/// What all codes of a query add up to, at most.
+const MOST_IN_ALL: f32 = 65_535.0;
+
+/// Rows that are best compared with a query at a time: so few that what is between stays in the fastest cache.
+pub(super) const BLOCK: usize = 4096;
 /// In place of the cosine of a row that may not.
 const NOT: f32 = -1.0;
 
 /// The outlines of a matrix's rows.
 #[derive(Debug)]
 pub(super) struct Outlines {
-    /// Four components a byte: those one, two and three quarters of a row on stand above the first.
-    codes: Rows<u8>,
-    /// One by the length of what the codes of each stand for.
-    scales: Vec<f32>,
+    rotation: Rotation,
+    /// The bits of [`TOGETHER`] rows: for every four components, a byte for each two rows.
+    bits: Rows<u8>,
     angles: Vec<Angle>,
 }
 
@@ -53,17 +74,22 @@ pub(super) struct Seen {
     angle: Angle,
 }
 
+/// What every four components of a query add to the codes that agree in sign with a row, by the row's four bits. In twos,
+/// as they are looked up.
+type Tables = Vec<[[u8; LANES]; 2]>;
+/// The sums of the codes that agree in sign, of rows that stand together.
+type Sums = [u16; TOGETHER];
+
 /// A query, made ready for comparing with outlines.
 #[derive(Debug)]
 pub(super) struct Asked {
-    /// Codes of the components that stand in each byte.
-    codes: Vec<[[i8; LANES]; 4]>,
-    /// Three times their sum: twice the inner product with an outline whose codes are all in the middle, at 1.5.
-    middle: f32,
-    /// Half of what a code of one stands for.
-    half: f32,
-    /// What the codes leave out, and more than rounding can do.
-    more: f32,
+    tables: Tables,
+    /// The cosine of an outline with which no code agrees, and more than rounding and what the codes leave out can do.
+    none: f32,
+    /// What a code of one that agrees adds to the cosine.
+    each: f32,
+    /// How much of a right angle's worth a row is given: [`SURE`] deviations.
+    sure: f32,
     rounding: f32,
 }
 
@@ -76,33 +102,27 @@ pub(super) struct Demand {
 
 impl Outlines {
     /// No rows yet.
-    pub(super) const fn new(dimension: usize) -> Self {
-        Self { codes: Rows::new(width(dimension)), scales: Vec::new(), angles: Vec::new() }
+    pub(super) fn new(dimension: usize) -> Self {
+        let bits = Rows::new(dimension.div_ceil(HALF).next_multiple_of(2) * LANES);
+        Self { rotation: Rotation::new(dimension), bits, angles: Vec::new() }
     }
 
-    /// Appends the outline of a vector: each component as the nearest of -1.5, -0.5, 0.5 and 1.5 times the root of
-    /// their mean square.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "codes are 0..=3, and lengths near one"
-    )]
+    /// Appends the outline of a vector.
+    #[expect(clippy::cast_possible_truncation, reason = "lengths are near one")]
     pub(super) fn push(&mut self, vector: &[f32]) {
-        let square = vector.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
-        #[expect(clippy::cast_precision_loss, reason = "a dimension is small")]
-        let step = (square / vector.len() as f64).sqrt();
-        let mut packed = vec![0; self.codes.width()];
-        let (mut own, mut product) = (0.0, 0.0);
-        for (place, x) in vector.iter().enumerate() {
-            let code = (f64::from(*x) / step).floor().clamp(-2.0, 1.0);
-            packed[place % self.codes.width()] |= ((code + 2.0) as u8) << (2 * (place / self.codes.width()));
-            own += (code + 0.5).powi(2);
-            product += (code + 0.5) * f64::from(*x);
+        let row = Row::try_from(self.angles.len()).expect("rows are counted in u32");
+        if self.angles.len().is_multiple_of(TOGETHER) {
+            self.bits.push(&vec![0; self.bits.width()]);
         }
-        let along = product / (own * square).sqrt();
-        let aside = (1.0 - along * along).max(0.0).sqrt();
-        self.codes.push(&packed);
-        self.scales.push(own.sqrt().recip() as f32);
+        let vector = self.rotation.of(vector);
+        for (place, four) in vector.chunks(HALF).enumerate() {
+            let bits = four.iter().rev().fold(0, |bits, x| bits << 1 | u8::from(*x >= 0.0));
+            self.put(row, place, bits);
+        }
+        let (sum, square) = vector.iter().map(|x| f64::from(*x)).fold((0.0, 0.0), |(a, b), x| (a + x.abs(), b + x * x));
+        #[expect(clippy::cast_precision_loss, reason = "a dimension is small")]
+        let along = (sum / (square * vector.len() as f64).sqrt()).min(1.0);
+        let aside = (1.0 - along * along).sqrt();
         self.angles.push(Angle {
             along: along as f32 * (1.0 - 4.0 * f32::EPSILON),
             aside: aside as f32 * (1.0 + 4.0 * f32::EPSILON),
@@ -111,13 +131,29 @@ impl Outlines {
 
     /// Takes a row out by putting the last row in its place.
     pub(super) fn swap_remove(&mut self, row: Row) {
-        self.codes.swap_remove(row);
-        self.scales.swap_remove(row as usize);
         self.angles.swap_remove(row as usize);
+        let last = Row::try_from(self.angles.len()).expect("rows are counted in u32");
+        for place in 0..self.bits.width() / LANES {
+            self.put(row, place, self.of(last, place));
+        }
+        if self.angles.len().is_multiple_of(TOGETHER) {
+            self.bits.swap_remove(Spot::of(last).block);
+        }
         if self.angles.capacity() > 4 * self.angles.len().max(1) {
-            self.scales.shrink_to(2 * self.scales.len());
             self.angles.shrink_to(2 * self.angles.len());
         }
+    }
+
+    /// The bits of a row for the four components at this place.
+    fn of(&self, row: Row, place: usize) -> u8 {
+        let Spot { block, lane, shift } = Spot::of(row);
+        self.bits.row(block)[place * LANES + lane] >> shift & 15
+    }
+
+    fn put(&mut self, row: Row, place: usize, bits: u8) {
+        let Spot { block, lane, shift } = Spot::of(row);
+        let byte = &mut self.bits.row_mut(block)[place * LANES + lane];
+        *byte = *byte & !(15 << shift) | bits << shift;
     }
 
     /// Appends those of `rows`, a [`BLOCK`] at most, that may reach the bar, in order.
@@ -134,16 +170,16 @@ impl Outlines {
                         demand,
                         seen,
                         #[inline(always)]
-                        |rows| products_avx2(simd, rows, &asked.codes),
+                        |bits| sums_avx2(simd, bits, &asked.tables),
                     )
                 },
             );
             return;
         }
-        self.meeting_by(asked, rows, demand, seen, |rows| rows.map(|row| products(row, &asked.codes)))
+        self.meeting_by(asked, rows, demand, seen, |bits| bits.map(|bits| sums(bits, &asked.tables)))
     }
 
-    /// The same. `products` gives the inner products of codes, which stand above zero.
+    /// The same, with `sums` of the rows that stand together in two places.
     #[inline(always)]
     fn meeting_by(
         &self,
@@ -151,78 +187,109 @@ impl Outlines {
         rows: Range<usize>,
         demand: Demand,
         seen: &mut Vec<Seen>,
-        products: impl Fn([&[u8]; ABREAST]) -> [i32; ABREAST],
+        sums: impl Fn([&[u8]; 2]) -> [Sums; 2],
     ) {
+        let blocks = rows.start / TOGETHER..rows.end.div_ceil(TOGETHER);
+        let mut found = [[0; TOGETHER]; BLOCK / TOGETHER + 1];
+        let found = &mut found[..blocks.len()];
+        self.add_up(blocks, found, sums);
+        let (found, angles) = (&found.as_flattened()[rows.start % TOGETHER..], &self.angles[rows.clone()]);
         let mut near = [0.0; BLOCK];
         let near = &mut near[..rows.len()];
-        self.compare(rows.clone(), near, products);
-        let (first, scales, angles) = (rows.start, &self.scales[rows.clone()], &self.angles[rows]);
-        for (near, (scale, angle)) in near.iter_mut().zip(scales.iter().zip(angles)) {
-            let twice = 2.0 * *near - asked.middle;
-            let cosine = (twice * (asked.half * scale) + asked.more).max(0.0);
+        for (near, (sum, angle)) in near.iter_mut().zip(found.iter().zip(angles)) {
+            let cosine = (f32::from(*sum) * asked.each + asked.none).max(0.0);
             *near = if demand.allows(cosine, *angle) { cosine } else { NOT };
         }
         for (at, near) in near.iter().enumerate() {
             if *near > NOT {
-                let row = Row::try_from(first + at).expect("rows are counted in u32");
+                let row = Row::try_from(rows.start + at).expect("rows are counted in u32");
                 seen.push(Seen { row, near: *near, angle: angles[at] });
             }
         }
     }
 
-    /// Writes the inner products of codes of each of `rows`. Rows that lie apart are compared side by side: the processor
-    /// then fetches what follows each of them, which from memory takes three quarters of the time.
+    /// Writes the sums of each of these blocks. Two that lie apart are added up side by side: the processor then fetches
+    /// what follows each of them.
     #[inline(always)]
-    fn compare(&self, rows: Range<usize>, found: &mut [f32], products: impl Fn([&[u8]; ABREAST]) -> [i32; ABREAST]) {
-        let (codes, width) = (self.codes.range(rows), self.codes.width().max(1));
-        let each = found.len() / ABREAST;
-        let (abreast, last) = found.split_at_mut(each * ABREAST);
-        let (a, b) = abreast.split_at_mut(2 * each);
-        let ((a, b), (c, d)) = (a.split_at_mut(each), b.split_at_mut(each));
-        let found = a.iter_mut().zip(b).zip(c.iter_mut().zip(d));
-        let part = |nth: usize| codes[nth * each * width..][..each * width].chunks_exact(width);
-        let rows = part(0).zip(part(1)).zip(part(2).zip(part(3)));
-        for (((a, b), (c, d)), ((e, f), (g, h))) in found.zip(rows) {
-            [*a, *b, *c, *d] = products([e, f, g, h]).map(exact);
+    fn add_up(&self, blocks: Range<usize>, found: &mut [Sums], sums: impl Fn([&[u8]; 2]) -> [Sums; 2]) {
+        let (bits, width) = (self.bits.range(blocks), self.bits.width().max(1));
+        let half = found.len() / 2;
+        let (ones, others) = bits.split_at(half * width);
+        let (found, last) = found.split_at_mut(2 * half);
+        let (left, right) = found.split_at_mut(half);
+        let pairs = ones.chunks_exact(width).zip(others.chunks_exact(width));
+        for ((left, right), (one, other)) in left.iter_mut().zip(right).zip(pairs) {
+            [*left, *right] = sums([one, other]);
         }
-        for (found, row) in last.iter_mut().zip(codes[each * ABREAST * width..].chunks_exact(width)) {
-            [*found, ..] = products([row; ABREAST]).map(exact);
+        for (found, bits) in last.iter_mut().zip(others[half * width..].chunks_exact(width)) {
+            [*found, _] = sums([bits; 2]);
+        }
+    }
+
+    /// Makes a unit vector ready. `rounding` is more than that can do to a score or to a bound.
+    #[expect(clippy::cast_precision_loss, reason = "a dimension is small")]
+    pub(super) fn asked(&self, query: &[f32], rounding: f32) -> Asked {
+        let dimension = query.len() as f32;
+        let most = (MOST_IN_ALL / dimension).floor().clamp(1.0, MOST_IN_FOUR);
+        let (codes, mark) = codes(&self.rotation.of(query), most);
+        let all: i32 = codes.iter().map(|code| i32::from(code.abs())).sum();
+        let code = mark.scale / dimension.sqrt();
+        let mut tables: Tables = vec![[[0; LANES]; 2]; self.bits.width() / LANES / 2];
+        for (table, four) in tables.as_flattened_mut().iter_mut().zip(codes.chunks(HALF)) {
+            *table = agreeing(four);
+        }
+        Asked {
+            tables,
+            none: mark.lost + rounding + ROUNDING - all as f32 * code,
+            each: 2.0 * code,
+            sure: (SURE / (dimension - 1.0).sqrt()).min(1.0),
+            rounding: rounding + ROUNDING,
         }
     }
 
     /// Memory, in bytes.
-    pub(super) const fn bytes(&self) -> usize {
-        self.codes.bytes() + self.scales.capacity() * size_of::<f32>() + self.angles.capacity() * size_of::<Angle>()
+    pub(super) fn bytes(&self) -> usize {
+        self.rotation.bytes() + self.bits.bytes() + self.angles.capacity() * size_of::<Angle>()
     }
 }
 
 impl Asked {
-    /// Makes a unit vector ready. `rounding` is more than that can do to a score or to a bound.
-    pub(super) fn new(query: &[f32], rounding: f32) -> Self {
-        let (few, mark) = codes(query, ASKED);
-        let (width, middle) = (width(few.len()), exact(3 * few.iter().map(|code| i32::from(*code)).sum::<i32>()));
-        #[expect(clippy::cast_possible_truncation, reason = "codes lie in -127..=127")]
-        let code = |place: usize| few.get(place).map_or(0, |code| *code as i8);
-        let quarter = |start: usize, above: usize| std::array::from_fn(|lane| code(above * width + start + lane));
-        let codes = (0..width).step_by(LANES).map(|start| std::array::from_fn(|above| quarter(start, above))).collect();
-        Self { codes, middle, half: mark.scale / 2.0, more: mark.lost + rounding, rounding }
-    }
-
     /// What a row must meet to reach the bar.
     pub(super) fn demand(&self, bar: f32) -> Demand {
         if bar <= 0.0 {
             return Demand { along: 0.0, aside: 0.0 };
         }
         let bar = (bar - self.rounding).min(1.0);
-        Demand { along: bar, aside: (1.0 - bar * bar).sqrt() }
+        Demand { along: bar, aside: self.sure * (1.0 - bar * bar).sqrt() }
     }
 }
 
-/// A sum of products as a float: below 2^24, so nothing is lost up to 44,000 components, and what is lost beyond is
-/// in the `rounding` of a query.
-#[expect(clippy::cast_precision_loss, reason = "as the comment says")]
-const fn exact(products: i32) -> f32 {
-    products as f32
+/// What the sizes of those of four codes add up to that agree in sign with a row, by its four bits.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "four codes of up to 63, or none")]
+fn agreeing(codes: &[i16]) -> [u8; LANES] {
+    let below_zero: i16 = codes.iter().map(|code| code.min(&0).abs()).sum();
+    std::array::from_fn(|bits| {
+        let above = codes.iter().enumerate().filter(|(at, _)| bits >> at & 1 == 1);
+        (below_zero + above.map(|(_, code)| code).sum::<i16>()) as u8
+    })
+}
+
+/// Where a row's bits stand.
+struct Spot {
+    block: Row,
+    lane: usize,
+    /// Whether in the lower or in the upper half of a byte.
+    shift: usize,
+}
+
+impl Spot {
+    const fn of(row: Row) -> Self {
+        let row = row as usize;
+        let (lane, upper) = (row % LANES, row % TOGETHER >= LANES);
+        #[expect(clippy::cast_possible_truncation, reason = "less than the row")]
+        let block = (row / TOGETHER) as Row;
+        Self { block, lane, shift: if upper { 4 } else { 0 } }
+    }
 }
 
 impl Demand {
@@ -237,58 +304,57 @@ impl Demand {
     }
 }
 
-/// The inner product of an outline's codes, from 0 to 3, with a query's.
-fn products(row: &[u8], query: &[[[i8; LANES]; 4]]) -> i32 {
-    let bytes = row.as_chunks::<LANES>().0.iter().zip(query);
-    let of_byte = |byte: u8, [a, b, c, d]: [i8; 4]| {
-        let [first, second, third, fourth] = [byte & 3, byte >> 2 & 3, byte >> 4 & 3, byte >> 6].map(i32::from);
-        first * i32::from(a) + second * i32::from(b) + third * i32::from(c) + fourth * i32::from(d)
-    };
-    bytes.flat_map(|(bytes, asked)| (0..LANES).map(|lane| of_byte(bytes[lane], asked.map(|codes| codes[lane])))).sum()
-}
-
-/// The same of several rows, four bytes in about the time of one: the compiler does not find that instruction by itself.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-fn products_avx2(simd: pulp::x86::V3, rows: [&[u8]; ABREAST], query: &[[[i8; LANES]; 4]]) -> [i32; ABREAST] {
-    use std::arch::x86_64::__m256i;
-
-    /// Steps whose sums fit 16 bits: each adds up eight products of at most 127 * 3.
-    const STEPS: usize = 10;
-    let (avx, avx2) = (simd.avx, simd.avx2);
-    let (three, ones) = (avx._mm256_set1_epi8(3), avx._mm256_set1_epi16(1));
-    let rows = rows.map(|row| row.as_chunks::<LANES>().0);
-    let mut totals = [avx._mm256_setzero_si256(); ABREAST];
-    for (run, asked) in query.chunks(STEPS).enumerate() {
-        let mut sums = [avx._mm256_setzero_si256(); ABREAST];
-        for (step, asked) in asked.iter().enumerate() {
-            let [a, b, c, d]: [__m256i; 4] = asked.map(pulp::cast);
-            for (sum, row) in sums.iter_mut().zip(rows) {
-                let bytes: __m256i = pulp::cast(row[run * STEPS + step]);
-                let first = avx2._mm256_maddubs_epi16(avx2._mm256_and_si256(bytes, three), a);
-                let second = avx2._mm256_and_si256(avx2._mm256_srli_epi16::<2>(bytes), three);
-                let third = avx2._mm256_and_si256(avx2._mm256_srli_epi16::<4>(bytes), three);
-                let fourth = avx2._mm256_and_si256(avx2._mm256_srli_epi16::<6>(bytes), three);
-                let lower = avx2._mm256_add_epi16(first, avx2._mm256_maddubs_epi16(second, b));
-                let upper =
-                    avx2._mm256_add_epi16(avx2._mm256_maddubs_epi16(third, c), avx2._mm256_maddubs_epi16(fourth, d));
-                *sum = avx2._mm256_add_epi16(*sum, avx2._mm256_add_epi16(lower, upper));
-            }
-        }
-        for (total, sum) in totals.iter_mut().zip(sums) {
-            *total = avx2._mm256_add_epi32(*total, avx2._mm256_madd_epi16(sum, ones));
+/// The sums of rows that stand together. By arithmetic instead of tables, which compilers find vector instructions for.
+fn sums(bits: &[u8], tables: &Tables) -> Sums {
+    let mut sums = [0; TOGETHER];
+    for (bytes, table) in bits.as_chunks::<LANES>().0.iter().zip(tables.as_flattened()) {
+        let each: [u8; HALF] = std::array::from_fn(|at| table[1 << at].wrapping_sub(table[0]));
+        let add =
+            |sum: u8, (at, each): (usize, &u8), bits: u8| sum.wrapping_add(if bits >> at & 1 == 1 { *each } else { 0 });
+        let looked_up = |bits: u8| u16::from(each.iter().enumerate().fold(table[0], |sum, each| add(sum, each, bits)));
+        let (low, high) = sums.split_at_mut(LANES);
+        for ((byte, low), high) in bytes.iter().zip(low).zip(high) {
+            *low += looked_up(*byte);
+            *high += looked_up(byte >> 4);
         }
     }
-    // Two rounds of adding neighbours leave, in each half, one sum of each row.
-    let [a, b, c, d] = totals;
-    let (ab, cd) = (avx2._mm256_hadd_epi32(a, b), avx2._mm256_hadd_epi32(c, d));
-    let halves: [[i32; ABREAST]; 2] = pulp::cast(avx2._mm256_hadd_epi32(ab, cd));
-    std::array::from_fn(|row| halves[0][row] + halves[1][row])
+    sums
 }
 
-/// Bytes of an outline: a quarter of the components, and some to fill the lanes.
-const fn width(dimension: usize) -> usize {
-    dimension.div_ceil(4).next_multiple_of(LANES)
+/// The same in two places, 32 rows at a time: the compiler does not find that instruction by itself.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn sums_avx2(simd: pulp::x86::V3, bits: [&[u8]; 2], tables: &Tables) -> [Sums; 2] {
+    use std::arch::x86_64::__m256i;
+
+    let (sse2, avx, avx2) = (simd.sse2, simd.avx, simd.avx2);
+    let low = avx._mm256_set1_epi8(15);
+    // Of the rows with the lower and with the upper halves: sums of 16 bits in which those of every second row stand
+    // above the ones before, and the former alone.
+    let mut totals = [[[avx._mm256_setzero_si256(); 2]; 2]; 2];
+    let [one, other] = bits.map(|bits| bits.as_chunks::<{ 2 * LANES }>().0);
+    for (table, (one, other)) in tables.iter().zip(one.iter().zip(other)) {
+        let table: __m256i = pulp::cast(*table);
+        for (totals, bytes) in totals.iter_mut().zip([one, other]) {
+            let bytes: __m256i = pulp::cast(*bytes);
+            let halves = [bytes, avx2._mm256_srli_epi16::<4>(bytes)];
+            for ([both, second], half) in totals.iter_mut().zip(halves) {
+                let found = avx2._mm256_shuffle_epi8(table, avx2._mm256_and_si256(half, low));
+                *both = avx2._mm256_add_epi16(*both, found);
+                *second = avx2._mm256_add_epi16(*second, avx2._mm256_srli_epi16::<8>(found));
+            }
+        }
+    }
+    totals.map(|of_halves| {
+        pulp::cast(of_halves.map(|[both, second]| {
+            let first = avx2._mm256_sub_epi16(both, avx2._mm256_slli_epi16::<8>(second));
+            // Four components in each half of a register.
+            let [first, second] = [first, second].map(|sums| {
+                sse2._mm_add_epi16(avx._mm256_castsi256_si128(sums), avx2._mm256_extracti128_si256::<1>(sums))
+            });
+            [sse2._mm_unpacklo_epi16(first, second), sse2._mm_unpackhi_epi16(first, second)]
+        }))
+    })
 }
 
 #[cfg(test)]
@@ -300,7 +366,7 @@ mod tests {
 
     /// The rows that may reach the bar.
     fn meeting(outlines: &Outlines, rows: usize, query: &[f32], bar: f32) -> Vec<usize> {
-        let asked = Asked::new(query, 1e-5);
+        let asked = outlines.asked(query, 1e-5);
         let mut seen = Vec::new();
         outlines.meeting(&asked, 0..rows, asked.demand(bar), &mut seen);
         seen.into_iter().map(|seen| seen.row as usize).collect()
@@ -326,24 +392,53 @@ mod tests {
             }
         }
 
+        /// In any place of any block, whichever rows were there before.
         #[test]
-        fn any_instructions_give_the_same_products(
-            row in prop::collection::vec(any::<u8>(), 13 * LANES),
-            query in prop::collection::vec(-127..=127_i8, 4 * 13 * LANES),
+        fn rows_follow_the_matrix(removed in prop::collection::vec(any::<prop::sample::Index>(), 0..70)) {
+            let (mut outlines, mut rows, mut random) = (Outlines::new(50), Vec::new(), fastrand::Rng::with_seed(5));
+            for _ in 0..70 {
+                let row = Vector::normalised((0..50).map(|_| random.f32() - 0.5).collect()).unwrap();
+                outlines.push(row.as_slice());
+                rows.push(row);
+            }
+            for (nth, index) in removed.iter().enumerate() {
+                let row = index.index(rows.len());
+                rows.swap_remove(row);
+                outlines.swap_remove(Row::try_from(row).unwrap());
+                if nth % 3 == 0 {
+                    outlines.push(rows[0].as_slice());
+                    rows.push(rows[0].clone());
+                }
+            }
+            let mut alike = Outlines::new(50);
+            rows.iter().for_each(|row| alike.push(row.as_slice()));
+            let kept = |outlines: &Outlines| {
+                let bits = |row| (0..50_usize.div_ceil(HALF)).map(move |place| outlines.of(row, place)).collect::<Vec<_>>();
+                outlines.angles.iter().zip(0..).map(|(angle, row)| (bits(row), *angle)).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(kept(&outlines), kept(&alike));
+        }
+
+        #[test]
+        fn any_instructions_give_the_same_sums(
+            bits in prop::collection::vec(any::<u8>(), 2 * 12 * LANES),
+            query in prop::collection::vec(-1.0_f32..1.0, 48),
         ) {
-            let query: Vec<[[i8; LANES]; 4]> = query.as_chunks::<LANES>().0.as_chunks::<4>().0.to_vec();
-            let sum = (0..row.len()).map(|at| {
-                let codes = query[at / LANES].map(|codes| i32::from(codes[at % LANES]));
-                (0..4).map(|above| i32::from(row[at] >> (2 * above) & 3) * codes[above]).sum::<i32>()
-            });
-            let sum = sum.sum::<i32>();
-            prop_assert_eq!(products(&row, &query), sum);
+            let outlines = Outlines::new(48);
+            let asked = outlines.asked(&query, 0.0);
+            let (codes, _) = codes(&outlines.rotation.of(&query), MOST_IN_FOUR);
+            let sum = |bits: &[u8], row| {
+                let Spot { lane, shift, .. } = Spot::of(row);
+                let above = |at: usize| bits[at / HALF * LANES + lane] >> shift >> (at % HALF) & 1 == 1;
+                let agree = codes.iter().enumerate().filter(|(at, code)| above(*at) == (**code >= 0));
+                agree.map(|(_, code)| code.unsigned_abs()).sum()
+            };
+            let (one, other) = bits.split_at(12 * LANES);
+            let expected: [Sums; 2] = [one, other].map(|bits| std::array::from_fn(|row| sum(bits, Row::try_from(row).unwrap())));
+            prop_assert_eq!([one, other].map(|bits| sums(bits, &asked.tables)), expected);
             #[cfg(target_arch = "x86_64")]
             if let Some(simd) = pulp::x86::V3::try_new() {
-                let other = row.iter().map(|byte| byte.rotate_left(3)).collect::<Vec<_>>();
-                let rows = [&*row, &*other, &*row, &*other];
-                let found = simd.vectorize(|| products_avx2(simd, rows, &query));
-                prop_assert_eq!(found, rows.map(|row| products(row, &query)));
+                prop_assert_eq!(simd.vectorize(|| sums_avx2(simd, [one, other], &asked.tables)), expected);
             }
         }
     }

@@ -29,6 +29,12 @@ impl<T: Copy> Rows<T> {
         &self.items[start..start + self.width]
     }
 
+    /// The items of a row, to be changed.
+    pub(super) fn row_mut(&mut self, row: Row) -> &mut [T] {
+        let start = row as usize * self.width;
+        &mut self.items[start..start + self.width]
+    }
+
     /// The items of the rows numbered so, in order.
     pub(super) fn range(&self, rows: Range<usize>) -> &[T] {
         &self.items[rows.start * self.width..rows.end * self.width]

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! and q'x' is arithmetic on small whole numbers. A vector whose bound does not reach the worst of the best found so
-//! far is none of the best. All others are scored exactly, so the result is the one of an exact scan. Nor is a sketch
-//! read where its [outline](super::outline) dismisses the vector.
+//! far is none of the best. All others are scored exactly, so the result is the one of an exact scan. Of many rows, most
+//! sketches are not even read, since their [outlines](super::outline) dismiss the vector.
 
 use std::ops::Range;
 
@@ -23,13 +23,15 @@ const STORED: f32 = 127.0;
 /// code can be summed in 32 bits over 8,256 components.
 const ASKED: f32 = 2047.0;
 const MOST_COMPONENTS: usize = 8_256;
+/// Rows from which on outlines are kept: to read fewer takes no longer than to make a query ready for outlines.
+const MANY_ROWS: usize = 512;
 /// Rows that are read before others of which the outlines are further.
 const FIRST: usize = 16;
 
 /// The sketches of a matrix's rows, and their outlines.
 #[derive(Debug)]
 pub(super) struct Sketches {
-    outlines: Outlines,
+    outlines: Option<Outlines>,
     codes: Rows<i8>,
     marks: Vec<Mark>,
 }
@@ -39,7 +41,7 @@ pub(super) struct Sketches {
 pub(super) struct Probe {
     codes: Vec<i16>,
     mark: Mark,
-    outline: Asked,
+    outline: Option<Asked>,
     /// More than rounding can do to an exact score or to its bound.
     rounding: f32,
 }
@@ -47,27 +49,48 @@ pub(super) struct Probe {
 impl Sketches {
     /// No rows yet.
     pub(super) const fn new(dimension: usize) -> Self {
-        Self { outlines: Outlines::new(dimension), codes: Rows::new(dimension), marks: Vec::new() }
+        Self { outlines: None, codes: Rows::new(dimension), marks: Vec::new() }
     }
 
-    /// Appends the sketch of a vector.
-    pub(super) fn push(&mut self, vector: &[f32]) {
-        self.outlines.push(vector);
-        let (codes, mark) = codes(vector, STORED);
+    /// Appends the sketch of the last of these vectors, of which there are no others.
+    pub(super) fn push(&mut self, vectors: &Rows<f32>) {
+        let row = Row::try_from(self.marks.len()).expect("rows are counted in u32");
+        let (codes, mark) = codes(vectors.row(row), STORED);
         #[expect(clippy::cast_possible_truncation, reason = "codes lie in -127..=127")]
         let codes: Vec<i8> = codes.iter().map(|code| *code as i8).collect();
         self.codes.push(&codes);
         self.marks.push(mark);
+        match &mut self.outlines {
+            Some(outlines) => outlines.push(vectors.row(row)),
+            None if self.marks.len() >= MANY_ROWS && vectors.width() <= MOST_COMPONENTS => {
+                let outlines = self.outlines.insert(Outlines::new(vectors.width()));
+                (0..=row).for_each(|row| outlines.push(vectors.row(row)));
+            }
+            None => {}
+        }
     }
 
     /// Takes a row out by putting the last row in its place.
     pub(super) fn swap_remove(&mut self, row: Row) {
-        self.outlines.swap_remove(row);
         self.codes.swap_remove(row);
         self.marks.swap_remove(row as usize);
         if self.marks.capacity() > 4 * self.marks.len().max(1) {
             self.marks.shrink_to(2 * self.marks.len());
         }
+        if let Some(outlines) = &mut self.outlines {
+            outlines.swap_remove(row);
+            self.outlines.take_if(|_| self.marks.len() < MANY_ROWS / 2);
+        }
+    }
+
+    /// Makes a unit vector ready.
+    pub(super) fn probe(&self, query: &[f32]) -> Probe {
+        let (codes, mark) = codes(query, ASKED);
+        // Sums are made in 16 lanes, so no more than this many roundings follow one another.
+        #[expect(clippy::cast_precision_loss, reason = "a dimension is small")]
+        let rounding = f32::EPSILON * (query.len() as f32 / 16.0 + 32.0);
+        let outline = self.outlines.as_ref().map(|outlines| outlines.asked(query, rounding));
+        Probe { codes, mark, outline, rounding }
     }
 
     /// Names every one of `rows` whose bound reaches `bar`; what that finds may raise the bar.
@@ -77,60 +100,63 @@ impl Sketches {
     pub(super) fn scan(&self, probe: &Probe, rows: Range<usize>, mut bar: f32, mut reached: impl FnMut(Row) -> f32) {
         /// Rows that may reach the bar, before the nearest of them are read.
         const MANY: usize = 512;
+        let Some((outlines, asked)) = self.outlines.as_ref().zip(probe.outline.as_ref()) else {
+            for row in rows.map(|row| Row::try_from(row).expect("rows are counted in u32")) {
+                if self.may_reach(probe, row, bar) {
+                    bar = reached(row);
+                }
+            }
+            return;
+        };
         let mut seen: Vec<Seen> = Vec::new();
         let mut enough = MANY;
         for start in rows.clone().step_by(BLOCK) {
             let block = start..rows.end.min(start + BLOCK);
-            self.outlines.meeting(&probe.outline, block, probe.outline.demand(bar), &mut seen);
+            outlines.meeting(asked, block, asked.demand(bar), &mut seen);
             if seen.len() >= enough {
                 bring_forward(&mut seen);
-                bar = self.read(probe, seen.drain(..FIRST), bar, &mut reached);
-                let demand = probe.outline.demand(bar);
+                bar = self.read(probe, asked, seen.drain(..FIRST), bar, &mut reached);
+                let demand = asked.demand(bar);
                 seen.retain(|seen| demand.is_met(*seen));
                 enough = seen.len() + MANY;
             }
         }
         bring_forward(&mut seen);
-        self.read(probe, seen.into_iter(), bar, &mut reached);
+        self.read(probe, asked, seen.into_iter(), bar, &mut reached);
     }
 
     /// Names those of some rows whose bound reaches `bar`, and says how high that raised it.
     fn read(
         &self,
         probe: &Probe,
+        asked: &Asked,
         rows: impl Iterator<Item = Seen>,
         mut bar: f32,
         reached: &mut impl FnMut(Row) -> f32,
     ) -> f32 {
-        let mut demand = probe.outline.demand(bar);
+        let mut demand = asked.demand(bar);
         for seen in rows {
-            if demand.is_met(seen) {
-                let sum = pulp::Arch::new().dispatch(Product { row: self.codes.row(seen.row), query: &probe.codes });
-                if probe.bound(sum, self.marks[seen.row as usize]) >= bar {
-                    bar = reached(seen.row);
-                    demand = probe.outline.demand(bar);
-                }
+            if demand.is_met(seen) && self.may_reach(probe, seen.row, bar) {
+                bar = reached(seen.row);
+                demand = asked.demand(bar);
             }
         }
         bar
     }
 
+    fn may_reach(&self, probe: &Probe, row: Row, bar: f32) -> bool {
+        let sum = pulp::Arch::new().dispatch(Product { row: self.codes.row(row), query: &probe.codes });
+        probe.bound(sum, self.marks[row as usize]) >= bar
+    }
+
     /// Memory, in bytes.
-    pub(super) const fn bytes(&self) -> usize {
-        self.outlines.bytes() + self.codes.bytes() + self.marks.capacity() * size_of::<Mark>()
+    pub(super) fn bytes(&self) -> usize {
+        let outlines = self.outlines.as_ref().map_or(0, Outlines::bytes);
+        outlines + self.codes.bytes() + self.marks.capacity() * size_of::<Mark>()
     }
 }
 
 impl Probe {
-    /// Makes a unit vector ready.
-    pub(super) fn new(query: &[f32]) -> Self {
-        let (codes, mark) = codes(query, ASKED);
-        // Sums are made in 16 lanes, so no more than this many roundings follow one another.
-        #[expect(clippy::cast_precision_loss, reason = "a dimension is small")]
-        let rounding = f32::EPSILON * (query.len() as f32 / 16.0 + 32.0);
-        Self { codes, mark, outline: Asked::new(query, rounding), rounding }
-    }
-
     /// The bound, from the inner product of the codes.
     fn bound(&self, sum: i32, mark: Mark) -> f32 {
         if self.codes.len() > MOST_COMPONENTS {
@@ -178,7 +204,7 @@ mod tests {
 
     /// The bounds of all rows, in order.
     fn bounds(sketches: &Sketches, query: &[f32]) -> Vec<f32> {
-        let probe = Probe::new(query);
+        let probe = sketches.probe(query);
         let sum = |row| pulp::Arch::new().dispatch(Product { row: sketches.codes.row(row), query: &probe.codes });
         (0..).zip(&sketches.marks).map(|(row, mark)| probe.bound(sum(row), *mark)).collect()
     }
@@ -186,7 +212,7 @@ mod tests {
     /// The rows that reach a bar which stays where it is, in order.
     fn reaching(sketches: &Sketches, query: &[f32], rows: Range<usize>, bar: f32) -> Vec<usize> {
         let mut reached = Vec::new();
-        sketches.scan(&Probe::new(query), rows, bar, |row| {
+        sketches.scan(&sketches.probe(query), rows, bar, |row| {
             reached.push(row as usize);
             bar
         });
@@ -195,8 +221,11 @@ mod tests {
     }
 
     fn of(vectors: &[impl AsRef<[f32]>], dimension: usize) -> Sketches {
-        let mut sketches = Sketches::new(dimension);
-        vectors.iter().for_each(|vector| sketches.push(vector.as_ref()));
+        let (mut sketches, mut rows) = (Sketches::new(dimension), Rows::new(dimension));
+        for vector in vectors {
+            rows.push(vector.as_ref());
+            sketches.push(&rows);
+        }
         sketches
     }
 
