@@ -17,6 +17,7 @@ use dejavu::domain::{
 use dejavu::embed::{EmbedError, Embedder, Embedding, Space};
 use dejavu::index::{self, Partitions};
 use dejavu::store::{EntryStore, Ledger, MemoryStore};
+use dejavu::telemetry::Steps;
 use dejavu::upstream::{UpstreamError, VersionSource};
 use http::{HeaderMap, StatusCode};
 use tokio::runtime::Runtime;
@@ -100,6 +101,7 @@ async fn engine<S: EntryStore + Ledger + 'static>(store: Arc<S>, hot_bytes: Size
         secret: Secret::new([7; 32]),
         tasks: TaskTracker::new(),
         stop: CancellationToken::new(),
+        steps: Steps::default(),
     };
     let engine = Engine::open(parts, Settings { hot_bytes, ..Settings::default() }).await;
     let space = Space { id: SpaceId("instant".into()), model: "instant".into(), dimension: 384, max_tokens: 256 };

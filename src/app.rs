@@ -100,6 +100,7 @@ pub async fn start_at(config: Config, file: Option<PathBuf>, clock: Arc<dyn Cloc
             secret: secret.clone(),
             tasks: tasks.clone(),
             stop: stop.clone(),
+            steps: telemetry.steps(),
         },
         config.engine(),
     )

@@ -73,6 +73,18 @@ impl Bed {
         }
     }
 
+    /// How long these steps of a lookup by meaning took on average, in milliseconds, as the server tells.
+    pub(crate) async fn steps<const N: usize>(&self, steps: [&str; N]) -> [f64; N] {
+        let url = format!("http://{}/metrics", self.running.admin);
+        let answer = self.client.fetch(Method::GET, &url, &[], Bytes::new()).await.expect("an answer");
+        let text = String::from_utf8_lossy(answer.body()).into_owned();
+        let sample = |step: &str, what: &str| -> f64 {
+            let name = format!("dejavu_lookup_step_duration_seconds_{what}{{step=\"{step}\"}} ");
+            text.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).expect("a sample")
+        };
+        steps.map(|step| sample(step, "sum") / sample(step, "count") * 1e3)
+    }
+
     pub(crate) async fn semantic_hits(&self) -> u64 {
         self.admin("stats").await["requests"]["hit_semantic"].as_u64().expect("a count")
     }

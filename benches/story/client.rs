@@ -17,7 +17,7 @@ pub(crate) async fn measure(
     url: &str,
     headers: &[(&'static str, &'static str)],
     body: impl Fn(usize) -> Bytes + Send + Sync + Clone + 'static,
-) {
+) -> Duration {
     let next = Arc::new(AtomicUsize::new(0));
     let client = Client::default();
     let mut workers = JoinSet::new();
@@ -42,7 +42,9 @@ pub(crate) async fn measure(
         });
     }
     let times = workers.join_all().await.concat();
+    let mean = times.iter().sum::<Duration>().div_f64(times.len() as f64);
     row(label, times, started.elapsed());
+    mean
 }
 
 /// Prints one row: requests a second, and percentiles.

@@ -114,8 +114,15 @@ async fn meaning(entries: usize) {
     );
     let before = bed.semantic_hits().await;
     let label = format!("semantic hit among {entries} entries");
-    measure(&label, 1, WORDINGS, &bed.url, &[], |at| chat(&wording("How can I", at), false)).await;
+    let mean = measure(&label, 1, WORDINGS, &bed.url, &[], |at| chat(&wording("How can I", at), false)).await;
     let hits = bed.semantic_hits().await - before;
     assert!(hits as usize >= WORDINGS * 9 / 10, "only {hits} of {WORDINGS} were semantic hits");
+    let [embedding, search, reading, judging] = bed.steps(["embedding", "search", "reading", "judging"]).await;
+    println!(
+        "    on average {:.3} ms: embedding {embedding:.3}, search {search:.3}, reading {reading:.3}, judging {judging:.3}; \
+         all but the embedding {:.3}",
+        mean.as_secs_f64() * 1e3,
+        mean.as_secs_f64() * 1e3 - embedding
+    );
     bed.stop().await;
 }

@@ -31,6 +31,7 @@ use crate::domain::{Clock, Digest, Model, Secret, Version};
 use crate::index::VectorIndex;
 use crate::policy::timeliness::Timeliness;
 use crate::store::{EntryStore, Ledger, StoreError};
+use crate::telemetry::Steps;
 use crate::upstream::{VersionSink, VersionSource};
 
 /// What is remembered of how time-bound questions are.
@@ -55,6 +56,8 @@ pub struct Parts {
     pub tasks: TaskTracker,
     /// Ends background work.
     pub stop: CancellationToken,
+    /// Where it is told how long the steps of lookups take.
+    pub steps: Steps,
 }
 
 /// The cache itself. Shared by all requests.
@@ -76,6 +79,7 @@ pub struct Engine {
     pub(super) risk: Risk,
     pub(super) reranking: Reranking,
     pub(super) warmth: Warmth,
+    pub(super) steps: Steps,
     pub(super) backlog: Backlog,
     /// The longest time past expiry for which a route was seen to let answers be served, in milliseconds.
     pub(super) longest_window: AtomicU64,
@@ -87,7 +91,7 @@ impl Engine {
     /// Puts the parts together and starts the background work. The embedder comes later, through
     /// [`Engine::set_embedder`]: until then matching is by equality.
     pub async fn open(parts: Parts, settings: Settings) -> Arc<Self> {
-        let Parts { store, ledger, index, versions, clock, secret, tasks, stop } = parts;
+        let Parts { store, ledger, index, versions, clock, secret, tasks, stop, steps } = parts;
         let engine = Arc::new(Self {
             shelf: Shelf::new(store, index, settings.hot_bytes),
             epochs: Epochs::open(ledger.clone(), versions).await,
@@ -109,6 +113,7 @@ impl Engine {
             flights: Arc::default(),
             tasks,
             stop,
+            steps,
         });
         // A clock set back while nothing ran is noticed before anything is read.
         engine.now();

@@ -1,7 +1,7 @@
 //! Looking for other wordings of a request, and weighing whether an entry may be given to this caller now.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
@@ -20,6 +20,7 @@ use crate::index::Neighbour;
 use crate::policy::freshness::{self, Freshness, freshness};
 use crate::policy::judge::{Candidate, Finding, judge};
 use crate::policy::risk::{self, Level};
+use crate::telemetry::Step;
 
 /// What reading one entry for this caller came to.
 #[derive(Debug)]
@@ -68,14 +69,19 @@ impl Asking<'_> {
     pub(super) async fn consider(&self, prompt: &Arc<str>, reach: f32) -> Found {
         let conversation = Conversation::of(self);
         let earlier = conversation.wider.as_ref().map_or(&[][..], |wider| &wider.questions);
+        let steps = &self.engine.steps;
+        let begun = Instant::now();
         let embedded = match self.engine.embeddings.embed_all(prompt, earlier).await {
             Ok(embedded) => embedded,
             Err(cause) => return Found { reason: Some(cause.into()), ..Found::default() },
         };
+        let begun = steps.ended(Step::Embedding, begun);
         let neighbours = self.neighbours(&conversation, &embedded, reach);
+        let begun = steps.ended(Step::Search, begun);
         let too_far = neighbours.is_empty() && self.holds_any(&conversation, &embedded);
         // At once: those not held in memory are read from the disk, each by a blocking call.
         let read = join_all(neighbours.into_iter().map(|(partition, neighbour)| self.near(partition, neighbour))).await;
+        steps.ended(Step::Reading, begun);
         let mut reason = too_far.then_some(Cause::BelowThreshold.into());
         let mut near = Vec::with_capacity(read.len());
         for found in read {
@@ -145,8 +151,13 @@ impl Asking<'_> {
             .iter()
             .map(|place| Candidate { prompt: &near[*place].entry.prompt, similarity: near[*place].similarity })
             .collect();
+        let begun = Instant::now();
         let mut judgement = judge(prompt, &candidates, self.directives.min_similarity, &self.settings.judge);
+        let begun = self.engine.steps.ended(Step::Judging, begun);
         let reranked = self.rerank(prompt, &candidates, &mut judgement).await;
+        if reranked.is_some() {
+            self.engine.steps.ended(Step::Reranking, begun);
+        }
         let groups = Engine::groups(&self.query, judgement.language);
         let level = self.engine.risk.level(&groups);
         risk::hold_to(&mut judgement, level);

@@ -2,13 +2,15 @@
 //!
 //! The door: [`Telemetry`]. `serve` calls [`Telemetry::record`] once a request; the task that reads an upstream's
 //! answer calls [`Telemetry::answered`] once an upstream call. Everything that is shown (`/metrics`,
-//! `/admin/v1/stats`) is derived from those two, so the two never disagree. Prompts never come here.
+//! `/admin/v1/stats`) is derived from those two, so the two never disagree; beside them the cache tells where the time of
+//! its lookups goes ([`Steps`]). Prompts never come here.
 
 mod exchange;
 mod latency;
 pub mod log;
 mod prices;
 mod scrape;
+mod steps;
 mod table;
 
 use std::collections::HashMap;
@@ -26,6 +28,7 @@ pub use self::latency::Percentiles;
 pub use self::log::{Format, Settings, start_logging};
 pub use self::prices::{Price, Prices};
 pub use self::scrape::Gauge;
+pub use self::steps::{Step, Steps};
 pub use self::table::{Savings, Stats};
 
 type Histograms = Family<[(&'static str, &'static str); 1], Histogram, fn() -> Histogram>;
@@ -37,6 +40,7 @@ pub struct Telemetry {
     table: table::Table,
     latencies: [latency::Latency; Class::ALL.len()],
     histograms: Histograms,
+    steps: Steps,
     upstream: table::UpstreamTable,
     tenants: RwLock<HashMap<TenantId, Arc<table::TenantRow>>>,
 }
@@ -50,6 +54,7 @@ impl Telemetry {
             table: table::Table::default(),
             latencies: std::array::from_fn(|_| latency::Latency::default()),
             histograms: Histograms::new_with_constructor(|| Histogram::new(latency::BOUNDS)),
+            steps: Steps::default(),
             upstream: table::UpstreamTable::default(),
             tenants: RwLock::default(),
         }
@@ -80,6 +85,12 @@ impl Telemetry {
         if answered.kept == Err(Cause::Cut) {
             tracing::info!(upstream = answered.upstream, model = answered.model, "the upstream cut an answer");
         }
+    }
+
+    /// Where the cache tells how long the parts of its lookups take.
+    #[must_use]
+    pub fn steps(&self) -> Steps {
+        self.steps.clone()
     }
 
     /// Time since start, at `now`.

@@ -36,6 +36,8 @@ impl Telemetry {
         self.add_requests(&mut registry, prices);
         self.add_answers(&mut registry);
         registry.register("request_duration_seconds", "Time to the head of the answer", self.histograms.clone());
+        let help = "Time of each step of looking for other wordings";
+        registry.register("lookup_step_duration_seconds", help, self.steps.family());
         add_gauges(&mut registry, gauges);
         let mut text = String::new();
         // Writing to a string cannot fail.

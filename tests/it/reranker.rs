@@ -41,6 +41,11 @@ async fn what_was_in_doubt_is_read_and_served() {
     assert_eq!((reply.outcome(), reply.header("x-cache-match")), ("HIT", "semantic"), "{told}");
     let metrics = app.admin_get("/metrics").send().await;
     assert!(metrics.text().contains("dejavu_reranked{outcome=\"accepted\"} 1"), "{}", metrics.text());
+    // The first question, the explanation and the second each looked; only the latter two found what was in doubt.
+    for (step, times) in [("embedding", 3), ("search", 3), ("reading", 3), ("judging", 3), ("reranking", 2)] {
+        let line = format!("dejavu_lookup_step_duration_seconds_count{{step=\"{step}\"}} {times}\n");
+        assert!(metrics.text().contains(&line), "{line} is not in {}", metrics.text());
+    }
     let trap = app.chat("How do I paint your canoe?").send().await;
     assert_eq!((trap.outcome(), trap.reason()), ("MISS", "veto-pronoun"));
 }

@@ -21,6 +21,7 @@ use crate::domain::{
 use crate::embed::{EmbedError, Embedder, Embedding, Space};
 use crate::index::Partitions;
 use crate::store::{EntryStore, Ledger, MemoryStore, StoreError};
+use crate::telemetry::Steps;
 use crate::upstream::{UpstreamError, VersionSource};
 
 pub(super) const STREAMED: Shape = Shape { stream: true, usage_chunk: false };
@@ -61,6 +62,7 @@ impl House {
             secret: Secret::new([7; 32]),
             tasks: tasks.clone(),
             stop: stop.clone(),
+            steps: Steps::default(),
         };
         let engine = Engine::open(parts, settings).await;
         let embedder = Arc::new(FakeEmbedder::new("fake"));
