@@ -42,18 +42,16 @@ const MOST_IN_FOUR: f32 = 63.0;
 /// What all codes of a query add up to, at most.
 const MOST_IN_ALL: f32 = 65_535.0;
 
-/// Rows that are best compared with a query at a time: so few that what is between stays in the fastest cache.
-pub(super) const BLOCK: usize = 4096;
-/// In place of the cosine of a row that may not.
-const NOT: f32 = -1.0;
-
 /// The outlines of a matrix's rows.
 #[derive(Debug)]
 pub(super) struct Outlines {
     rotation: Rotation,
+    len: usize,
     /// The bits of [`TOGETHER`] rows: for every four components, a byte for each two rows.
     bits: Rows<u8>,
-    angles: Vec<Angle>,
+    /// The angles of as many: those of rows that are not there meet no demand.
+    alongs: Rows<f32>,
+    asides: Rows<f32>,
 }
 
 /// How far a row is off its outline.
@@ -104,15 +102,18 @@ impl Outlines {
     /// No rows yet.
     pub(super) fn new(dimension: usize) -> Self {
         let bits = Rows::new(dimension.div_ceil(HALF).next_multiple_of(2) * LANES);
-        Self { rotation: Rotation::new(dimension), bits, angles: Vec::new() }
+        let (alongs, asides) = (Rows::new(TOGETHER), Rows::new(TOGETHER));
+        Self { rotation: Rotation::new(dimension), len: 0, bits, alongs, asides }
     }
 
     /// Appends the outline of a vector.
     #[expect(clippy::cast_possible_truncation, reason = "lengths are near one")]
     pub(super) fn push(&mut self, vector: &[f32]) {
-        let row = Row::try_from(self.angles.len()).expect("rows are counted in u32");
-        if self.angles.len().is_multiple_of(TOGETHER) {
+        let row = Row::try_from(self.len).expect("rows are counted in u32");
+        if self.len.is_multiple_of(TOGETHER) {
             self.bits.push(&vec![0; self.bits.width()]);
+            self.alongs.push(&[f32::INFINITY; TOGETHER]);
+            self.asides.push(&[0.0; TOGETHER]);
         }
         let vector = self.rotation.of(vector);
         for (place, four) in vector.chunks(HALF).enumerate() {
@@ -123,25 +124,37 @@ impl Outlines {
         #[expect(clippy::cast_precision_loss, reason = "a dimension is small")]
         let along = (sum / (square * vector.len() as f64).sqrt()).min(1.0);
         let aside = (1.0 - along * along).sqrt();
-        self.angles.push(Angle {
-            along: along as f32 * (1.0 - 4.0 * f32::EPSILON),
-            aside: aside as f32 * (1.0 + 4.0 * f32::EPSILON),
-        });
+        let along = along as f32 * (1.0 - 4.0 * f32::EPSILON);
+        self.lean(row, Angle { along, aside: aside as f32 * (1.0 + 4.0 * f32::EPSILON) });
+        self.len += 1;
     }
 
     /// Takes a row out by putting the last row in its place.
     pub(super) fn swap_remove(&mut self, row: Row) {
-        self.angles.swap_remove(row as usize);
-        let last = Row::try_from(self.angles.len()).expect("rows are counted in u32");
+        self.len -= 1;
+        let last = Row::try_from(self.len).expect("rows are counted in u32");
         for place in 0..self.bits.width() / LANES {
             self.put(row, place, self.of(last, place));
         }
-        if self.angles.len().is_multiple_of(TOGETHER) {
-            self.bits.swap_remove(Spot::of(last).block);
+        self.lean(row, self.angle(last));
+        self.lean(last, Angle { along: f32::INFINITY, aside: 0.0 });
+        if self.len.is_multiple_of(TOGETHER) {
+            let Spot { block, .. } = Spot::of(last);
+            self.bits.swap_remove(block);
+            self.alongs.swap_remove(block);
+            self.asides.swap_remove(block);
         }
-        if self.angles.capacity() > 4 * self.angles.len().max(1) {
-            self.angles.shrink_to(2 * self.angles.len());
-        }
+    }
+
+    fn angle(&self, row: Row) -> Angle {
+        let (block, at) = (Spot::of(row).block, row as usize % TOGETHER);
+        Angle { along: self.alongs.row(block)[at], aside: self.asides.row(block)[at] }
+    }
+
+    fn lean(&mut self, row: Row, angle: Angle) {
+        let (block, at) = (Spot::of(row).block, row as usize % TOGETHER);
+        self.alongs.row_mut(block)[at] = angle.along;
+        self.asides.row_mut(block)[at] = angle.aside;
     }
 
     /// The bits of a row for the four components at this place.
@@ -156,7 +169,7 @@ impl Outlines {
         *byte = *byte & !(15 << shift) | bits << shift;
     }
 
-    /// Appends those of `rows`, a [`BLOCK`] at most, that may reach the bar, in order.
+    /// Appends those of `rows` that may reach the bar.
     pub(super) fn meeting(&self, asked: &Asked, rows: Range<usize>, demand: Demand, seen: &mut Vec<Seen>) {
         #[cfg(target_arch = "x86_64")]
         if let Some(simd) = pulp::x86::V3::try_new() {
@@ -179,7 +192,8 @@ impl Outlines {
         self.meeting_by(asked, rows, demand, seen, |bits| bits.map(|bits| sums(bits, &asked.tables)))
     }
 
-    /// The same, with `sums` of the rows that stand together in two places.
+    /// The same, with `sums` of the rows that stand together in two places. Two that lie apart are added up side by side: the
+    /// processor then fetches what follows each of them.
     #[inline(always)]
     fn meeting_by(
         &self,
@@ -190,40 +204,53 @@ impl Outlines {
         sums: impl Fn([&[u8]; 2]) -> [Sums; 2],
     ) {
         let blocks = rows.start / TOGETHER..rows.end.div_ceil(TOGETHER);
-        let mut found = [[0; TOGETHER]; BLOCK / TOGETHER + 1];
-        let found = &mut found[..blocks.len()];
-        self.add_up(blocks, found, sums);
-        let (found, angles) = (&found.as_flattened()[rows.start % TOGETHER..], &self.angles[rows.clone()]);
-        let mut near = [0.0; BLOCK];
-        let near = &mut near[..rows.len()];
-        for (near, (sum, angle)) in near.iter_mut().zip(found.iter().zip(angles)) {
-            let cosine = (f32::from(*sum) * asked.each + asked.none).max(0.0);
-            *near = if demand.allows(cosine, *angle) { cosine } else { NOT };
+        let half = blocks.len() / 2;
+        for one in blocks.start..blocks.start + half {
+            let pair = [one, one + half];
+            let sums = sums(pair.map(|block| self.bits.range(block..block + 1)));
+            for (block, sums) in pair.into_iter().zip(&sums) {
+                self.meet(asked, block, sums, &rows, demand, seen);
+            }
         }
-        for (at, near) in near.iter().enumerate() {
-            if *near > NOT {
-                let row = Row::try_from(rows.start + at).expect("rows are counted in u32");
-                seen.push(Seen { row, near: *near, angle: angles[at] });
+        if blocks.len() % 2 == 1 {
+            let block = blocks.end - 1;
+            let [sums, _] = sums([self.bits.range(block..block + 1); 2]);
+            self.meet(asked, block, &sums, &rows, demand, seen);
+        }
+    }
+
+    /// Appends those of the rows in this block that may reach the bar, which are few.
+    #[inline(always)]
+    fn meet(
+        &self,
+        asked: &Asked,
+        block: usize,
+        sums: &Sums,
+        rows: &Range<usize>,
+        demand: Demand,
+        seen: &mut Vec<Seen>,
+    ) {
+        let (alongs, asides) = (self.alongs.range(block..block + 1), self.asides.range(block..block + 1));
+        let angles = alongs.iter().zip(asides).map(|(along, aside)| Angle { along: *along, aside: *aside });
+        let mut near = [0.0; TOGETHER];
+        let mut any = false;
+        for ((near, sum), angle) in near.iter_mut().zip(sums).zip(angles.clone()) {
+            *near = (f32::from(*sum) * asked.each + asked.none).max(0.0);
+            any |= demand.allows(*near, angle);
+        }
+        if any {
+            for ((row, near), angle) in (block * TOGETHER..).zip(near).zip(angles) {
+                if demand.allows(near, angle) && rows.contains(&row) {
+                    let row = Row::try_from(row).expect("rows are counted in u32");
+                    seen.push(Seen { row, near, angle });
+                }
             }
         }
     }
 
-    /// Writes the sums of each of these blocks. Two that lie apart are added up side by side: the processor then fetches
-    /// what follows each of them.
-    #[inline(always)]
-    fn add_up(&self, blocks: Range<usize>, found: &mut [Sums], sums: impl Fn([&[u8]; 2]) -> [Sums; 2]) {
-        let (bits, width) = (self.bits.range(blocks), self.bits.width().max(1));
-        let half = found.len() / 2;
-        let (ones, others) = bits.split_at(half * width);
-        let (found, last) = found.split_at_mut(2 * half);
-        let (left, right) = found.split_at_mut(half);
-        let pairs = ones.chunks_exact(width).zip(others.chunks_exact(width));
-        for ((left, right), (one, other)) in left.iter_mut().zip(right).zip(pairs) {
-            [*left, *right] = sums([one, other]);
-        }
-        for (found, bits) in last.iter_mut().zip(others[half * width..].chunks_exact(width)) {
-            [*found, _] = sums([bits; 2]);
-        }
+    /// Memory, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.rotation.bytes() + self.bits.bytes() + self.alongs.bytes() + self.asides.bytes()
     }
 
     /// Makes a unit vector ready. `rounding` is more than that can do to a score or to a bound.
@@ -245,11 +272,6 @@ impl Outlines {
             sure: (SURE / (dimension - 1.0).sqrt()).min(1.0),
             rounding: rounding + ROUNDING,
         }
-    }
-
-    /// Memory, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        self.rotation.bytes() + self.bits.bytes() + self.angles.capacity() * size_of::<Angle>()
     }
 }
 
@@ -345,16 +367,20 @@ fn sums_avx2(simd: pulp::x86::V3, bits: [&[u8]; 2], tables: &Tables) -> [Sums; 2
             }
         }
     }
-    totals.map(|of_halves| {
-        pulp::cast(of_halves.map(|[both, second]| {
+    // Loops, since closures would not be compiled for these instructions.
+    let mut sums = [[0; TOGETHER]; 2];
+    for (sums, totals) in sums.iter_mut().zip(totals) {
+        for (sums, [both, second]) in sums.as_chunks_mut::<LANES>().0.iter_mut().zip(totals) {
             let first = avx2._mm256_sub_epi16(both, avx2._mm256_slli_epi16::<8>(second));
-            // Four components in each half of a register.
-            let [first, second] = [first, second].map(|sums| {
-                sse2._mm_add_epi16(avx._mm256_castsi256_si128(sums), avx2._mm256_extracti128_si256::<1>(sums))
-            });
-            [sse2._mm_unpacklo_epi16(first, second), sse2._mm_unpackhi_epi16(first, second)]
-        }))
-    })
+            // Each half of a register has the sums of every second column.
+            let [upper, above] =
+                [avx2._mm256_extracti128_si256::<1>(first), avx2._mm256_extracti128_si256::<1>(second)];
+            let first = sse2._mm_add_epi16(avx._mm256_castsi256_si128(first), upper);
+            let second = sse2._mm_add_epi16(avx._mm256_castsi256_si128(second), above);
+            *sums = pulp::cast([sse2._mm_unpacklo_epi16(first, second), sse2._mm_unpackhi_epi16(first, second)]);
+        }
+    }
+    sums
 }
 
 #[cfg(test)]
@@ -414,7 +440,7 @@ mod tests {
             rows.iter().for_each(|row| alike.push(row.as_slice()));
             let kept = |outlines: &Outlines| {
                 let bits = |row| (0..50_usize.div_ceil(HALF)).map(move |place| outlines.of(row, place)).collect::<Vec<_>>();
-                outlines.angles.iter().zip(0..).map(|(angle, row)| (bits(row), *angle)).collect::<Vec<_>>()
+                (0..Row::try_from(outlines.len).unwrap()).map(|row| (bits(row), outlines.angle(row))).collect::<Vec<_>>()
             };
             prop_assert_eq!(kept(&outlines), kept(&alike));
         }

@@ -14,7 +14,7 @@
 use std::ops::Range;
 
 use super::codes::{Mark, codes};
-use super::outline::{Asked, BLOCK, Outlines, Seen};
+use super::outline::{Asked, Outlines, Seen};
 use super::rows::{Row, Rows};
 
 /// Codes of a stored component lie in -127..=127.
@@ -98,6 +98,8 @@ impl Sketches {
     /// Of many that may reach it, those whose outlines are nearest come first: by what these find, the others are held
     /// against a bar that is nearly at its height.
     pub(super) fn scan(&self, probe: &Probe, rows: Range<usize>, mut bar: f32, mut reached: impl FnMut(Row) -> f32) {
+        /// Rows that are held against one bar.
+        const BLOCK: usize = 4096;
         /// Rows that may reach the bar, before the nearest of them are read.
         const MANY: usize = 512;
         let Some((outlines, asked)) = self.outlines.as_ref().zip(probe.outline.as_ref()) else {
