@@ -20,7 +20,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { accept: 0.9 }
+        Self { accept: 0.85 }
     }
 }
 
@@ -90,10 +90,10 @@ mod tests {
         let mut judgement = judged(ASKED, &[UNSURE]);
         assert_eq!(in_doubt(&judgement), Some(0));
         let refused = judgement.clone();
-        answer(&mut judgement, 0, 0.89, &Settings::default());
+        answer(&mut judgement, 0, 0.84, &Settings::default());
         assert_eq!((judgement.chosen, judgement.reason), (None, refused.reason));
-        assert_eq!(judgement.findings[0].sureness, Some(0.89));
-        answer(&mut judgement, 0, 0.95, &Settings::default());
+        assert_eq!(judgement.findings[0].sureness, Some(0.84));
+        answer(&mut judgement, 0, 0.925, &Settings::default());
         assert_eq!((judgement.chosen, judgement.reason), (Some(0), None));
         assert!((judgement.findings[0].score - 0.5).abs() < 1e-5, "{}", judgement.findings[0].score);
         assert!(judgement.findings[0].vetoes.is_empty());
@@ -103,7 +103,7 @@ mod tests {
     fn words_that_only_one_side_has_can_be_answered_for() {
         let mut judgement = judged(ASKED, &[("How do I paint my wooden canoe?", 0.95)]);
         assert_eq!((judgement.reason, in_doubt(&judgement)), (Some(Veto::Scope.into()), Some(0)));
-        answer(&mut judgement, 0, 0.91, &Settings::default());
+        answer(&mut judgement, 0, 0.86, &Settings::default());
         assert_eq!((judgement.chosen, judgement.reason), (Some(0), None));
     }
 
@@ -115,7 +115,7 @@ mod tests {
         ] {
             let mut judgement = judged(asked, &[(candidate, 0.9)]);
             assert_eq!((judgement.reason, in_doubt(&judgement)), (Some(veto.into()), Some(0)), "{asked}");
-            answer(&mut judgement, 0, 0.94, &Settings::default());
+            answer(&mut judgement, 0, 0.92, &Settings::default());
             assert_eq!((judgement.chosen, judgement.reason), (None, Some(veto.into())), "{asked}");
             answer(&mut judgement, 0, 0.96, &Settings::default());
             assert_eq!((judgement.chosen, judgement.reason), (Some(0), None), "{asked}");
