@@ -86,7 +86,7 @@ pub(super) struct Asked {
     none: f32,
     /// What a code of one that agrees adds to the cosine.
     each: f32,
-    /// How much of a right angle's worth a row is given: [`SURE`] deviations.
+    /// What z is never below the negative of: [`SURE`] deviations, or one.
     sure: f32,
     rounding: f32,
 }
