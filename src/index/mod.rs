@@ -4,6 +4,7 @@
 
 mod codes;
 mod cover;
+mod fast_scan;
 mod gardener;
 mod graph;
 #[cfg(test)]

@@ -15,14 +15,13 @@
 //! qu  >=  bar xu - sqrt(1 - bar^2) sqrt(1 - (xu)^2) min(1, t / sqrt(d - 1))
 //! ```
 //!
-//! but for one in forty billion; in up to 50 dimensions always, as the triangle inequality of angles says.
-//!
-//! Bits of four components choose one of sixteen sums, looked up for 32 rows at once (fast scan, André, Kermarrec and Le
-//! Scouarnec, VLDB 2015). So the bits of 32 rows stand together.
+//! but for one in forty billion; in up to 50 dimensions always, as the triangle inequality of angles says. How qu is found for
+//! many rows at once is the business of [`super::fast_scan`].
 
 use std::ops::Range;
 
 use super::codes::codes;
+use super::fast_scan::{Bits, Spot, Sums, TOGETHER, Tables, most};
 use super::rotation::Rotation;
 use super::rows::{Row, Rows};
 
@@ -31,25 +30,13 @@ const SURE: f32 = 7.0;
 /// More than rounding does to a rotated vector's inner product with another, and to what is made of it.
 const ROUNDING: f32 = 2e-5;
 
-/// Rows whose bits stand together.
-const TOGETHER: usize = 32;
-/// Those of them that have the lower halves of their bytes; the others have the upper ones.
-const LANES: usize = TOGETHER / 2;
-/// Components that a row has half a byte for.
-const HALF: usize = 4;
-/// Codes of a query's component: four are added up in a byte.
-const MOST_IN_FOUR: f32 = 63.0;
-/// What all codes of a query add up to, at most.
-const MOST_IN_ALL: f32 = 65_535.0;
-
 /// The outlines of a matrix's rows.
 #[derive(Debug)]
 pub(super) struct Outlines {
     rotation: Rotation,
-    len: usize,
-    /// The bits of [`TOGETHER`] rows: for every four components, a byte for each two rows.
-    bits: Rows<u8>,
-    /// The angles of as many: those of rows that are not there meet no demand.
+    /// On which side of zero each component is, after the rotation.
+    bits: Bits,
+    /// The angles of the rows whose bits stand together: those of rows that are not there meet no demand.
     alongs: Rows<f32>,
     asides: Rows<f32>,
 }
@@ -71,12 +58,6 @@ pub(super) struct Seen {
     pub(super) near: f32,
     angle: Angle,
 }
-
-/// What every four components of a query add to the codes that agree in sign with a row, by the row's four bits. In twos,
-/// as they are looked up.
-type Tables = Vec<[[u8; LANES]; 2]>;
-/// The sums of the codes that agree in sign, of rows that stand together.
-type Sums = [u16; TOGETHER];
 
 /// A query, made ready for comparing with outlines.
 #[derive(Debug)]
@@ -101,24 +82,18 @@ pub(super) struct Demand {
 impl Outlines {
     /// No rows yet.
     pub(super) fn new(dimension: usize) -> Self {
-        let bits = Rows::new(dimension.div_ceil(HALF).next_multiple_of(2) * LANES);
         let (alongs, asides) = (Rows::new(TOGETHER), Rows::new(TOGETHER));
-        Self { rotation: Rotation::new(dimension), len: 0, bits, alongs, asides }
+        Self { rotation: Rotation::new(dimension), bits: Bits::new(dimension), alongs, asides }
     }
 
     /// Appends the outline of a vector.
     #[expect(clippy::cast_possible_truncation, reason = "lengths are near one")]
     pub(super) fn push(&mut self, vector: &[f32]) {
-        let row = Row::try_from(self.len).expect("rows are counted in u32");
-        if self.len.is_multiple_of(TOGETHER) {
-            self.bits.push(&vec![0; self.bits.width()]);
+        let vector = self.rotation.of(vector);
+        let row = self.bits.push(&vector);
+        if self.bits.len() > self.alongs.len() * TOGETHER {
             self.alongs.push(&[f32::INFINITY; TOGETHER]);
             self.asides.push(&[0.0; TOGETHER]);
-        }
-        let vector = self.rotation.of(vector);
-        for (place, four) in vector.chunks(HALF).enumerate() {
-            let bits = four.iter().rev().fold(0, |bits, x| bits << 1 | u8::from(*x >= 0.0));
-            self.put(row, place, bits);
         }
         let (sum, square) = vector.iter().map(|x| f64::from(*x)).fold((0.0, 0.0), |(a, b), x| (a + x.abs(), b + x * x));
         #[expect(clippy::cast_precision_loss, reason = "a dimension is small")]
@@ -126,47 +101,27 @@ impl Outlines {
         let aside = (1.0 - along * along).sqrt();
         let along = along as f32 * (1.0 - 4.0 * f32::EPSILON);
         self.lean(row, Angle { along, aside: aside as f32 * (1.0 + 4.0 * f32::EPSILON) });
-        self.len += 1;
     }
 
     /// Takes a row out by putting the last row in its place.
     pub(super) fn swap_remove(&mut self, row: Row) {
-        self.len -= 1;
-        let last = Row::try_from(self.len).expect("rows are counted in u32");
-        for place in 0..self.bits.width() / LANES {
-            self.put(row, place, self.of(last, place));
-        }
+        let last = self.bits.swap_remove(row);
         self.lean(row, self.angle(last));
         self.lean(last, Angle { along: f32::INFINITY, aside: 0.0 });
-        if self.len.is_multiple_of(TOGETHER) {
-            let Spot { block, .. } = Spot::of(last);
-            self.bits.swap_remove(block);
-            self.alongs.swap_remove(block);
-            self.asides.swap_remove(block);
-        }
+        let Spot { block, at: 0 } = Spot::of(last) else { return };
+        self.alongs.swap_remove(block);
+        self.asides.swap_remove(block);
     }
 
     fn angle(&self, row: Row) -> Angle {
-        let (block, at) = (Spot::of(row).block, row as usize % TOGETHER);
+        let Spot { block, at } = Spot::of(row);
         Angle { along: self.alongs.row(block)[at], aside: self.asides.row(block)[at] }
     }
 
     fn lean(&mut self, row: Row, angle: Angle) {
-        let (block, at) = (Spot::of(row).block, row as usize % TOGETHER);
+        let Spot { block, at } = Spot::of(row);
         self.alongs.row_mut(block)[at] = angle.along;
         self.asides.row_mut(block)[at] = angle.aside;
-    }
-
-    /// The bits of a row for the four components at this place.
-    fn of(&self, row: Row, place: usize) -> u8 {
-        let Spot { block, lane, shift } = Spot::of(row);
-        self.bits.row(block)[place * LANES + lane] >> shift & 15
-    }
-
-    fn put(&mut self, row: Row, place: usize, bits: u8) {
-        let Spot { block, lane, shift } = Spot::of(row);
-        let byte = &mut self.bits.row_mut(block)[place * LANES + lane];
-        *byte = *byte & !(15 << shift) | bits << shift;
     }
 
     /// Appends those of `rows` that may reach the bar.
@@ -183,13 +138,13 @@ impl Outlines {
                         demand,
                         seen,
                         #[inline(always)]
-                        |bits| sums_avx2(simd, bits, &asked.tables),
+                        |bits| asked.tables.sums_avx2(simd, bits),
                     )
                 },
             );
             return;
         }
-        self.meeting_by(asked, rows, demand, seen, |bits| bits.map(|bits| sums(bits, &asked.tables)))
+        self.meeting_by(asked, rows, demand, seen, |bits| bits.map(|bits| asked.tables.sums(bits)))
     }
 
     /// The same, with `sums` of the rows that stand together in two places. Two that lie apart are added up side by side: the
@@ -207,14 +162,14 @@ impl Outlines {
         let half = blocks.len() / 2;
         for one in blocks.start..blocks.start + half {
             let pair = [one, one + half];
-            let sums = sums(pair.map(|block| self.bits.range(block..block + 1)));
+            let sums = sums(pair.map(|block| self.bits.block(block)));
             for (block, sums) in pair.into_iter().zip(&sums) {
                 self.meet(asked, block, sums, &rows, demand, seen);
             }
         }
         if blocks.len() % 2 == 1 {
             let block = blocks.end - 1;
-            let [sums, _] = sums([self.bits.range(block..block + 1); 2]);
+            let [sums, _] = sums([self.bits.block(block); 2]);
             self.meet(asked, block, &sums, &rows, demand, seen);
         }
     }
@@ -257,16 +212,11 @@ impl Outlines {
     #[expect(clippy::cast_precision_loss, reason = "a dimension is small")]
     pub(super) fn asked(&self, query: &[f32], rounding: f32) -> Asked {
         let dimension = query.len() as f32;
-        let most = (MOST_IN_ALL / dimension).floor().clamp(1.0, MOST_IN_FOUR);
-        let (codes, mark) = codes(&self.rotation.of(query), most);
+        let (codes, mark) = codes(&self.rotation.of(query), most(query.len()));
         let all: i32 = codes.iter().map(|code| i32::from(code.abs())).sum();
         let code = mark.scale / dimension.sqrt();
-        let mut tables: Tables = vec![[[0; LANES]; 2]; self.bits.width() / LANES / 2];
-        for (table, four) in tables.as_flattened_mut().iter_mut().zip(codes.chunks(HALF)) {
-            *table = agreeing(four);
-        }
         Asked {
-            tables,
+            tables: Tables::of(&codes),
             none: mark.lost + rounding + ROUNDING - all as f32 * code,
             each: 2.0 * code,
             sure: (SURE / (dimension - 1.0).sqrt()).min(1.0),
@@ -286,34 +236,6 @@ impl Asked {
     }
 }
 
-/// What the sizes of those of four codes add up to that agree in sign with a row, by its four bits.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "four codes of up to 63, or none")]
-fn agreeing(codes: &[i16]) -> [u8; LANES] {
-    let below_zero: i16 = codes.iter().map(|code| code.min(&0).abs()).sum();
-    std::array::from_fn(|bits| {
-        let above = codes.iter().enumerate().filter(|(at, _)| bits >> at & 1 == 1);
-        (below_zero + above.map(|(_, code)| code).sum::<i16>()) as u8
-    })
-}
-
-/// Where a row's bits stand.
-struct Spot {
-    block: Row,
-    lane: usize,
-    /// Whether in the lower or in the upper half of a byte.
-    shift: usize,
-}
-
-impl Spot {
-    const fn of(row: Row) -> Self {
-        let row = row as usize;
-        let (lane, upper) = (row % LANES, row % TOGETHER >= LANES);
-        #[expect(clippy::cast_possible_truncation, reason = "less than the row")]
-        let block = (row / TOGETHER) as Row;
-        Self { block, lane, shift: if upper { 4 } else { 0 } }
-    }
-}
-
 impl Demand {
     /// Whether a row may reach the bar.
     pub(super) fn is_met(self, seen: Seen) -> bool {
@@ -324,63 +246,6 @@ impl Demand {
     fn allows(self, near: f32, angle: Angle) -> bool {
         near >= self.along * angle.along - self.aside * angle.aside
     }
-}
-
-/// The sums of rows that stand together. By arithmetic instead of tables, which compilers find vector instructions for.
-fn sums(bits: &[u8], tables: &Tables) -> Sums {
-    let mut sums = [0; TOGETHER];
-    for (bytes, table) in bits.as_chunks::<LANES>().0.iter().zip(tables.as_flattened()) {
-        let each: [u8; HALF] = std::array::from_fn(|at| table[1 << at].wrapping_sub(table[0]));
-        let add =
-            |sum: u8, (at, each): (usize, &u8), bits: u8| sum.wrapping_add(if bits >> at & 1 == 1 { *each } else { 0 });
-        let looked_up = |bits: u8| u16::from(each.iter().enumerate().fold(table[0], |sum, each| add(sum, each, bits)));
-        let (low, high) = sums.split_at_mut(LANES);
-        for ((byte, low), high) in bytes.iter().zip(low).zip(high) {
-            *low += looked_up(*byte);
-            *high += looked_up(byte >> 4);
-        }
-    }
-    sums
-}
-
-/// The same in two places, 32 rows at a time: the compiler does not find that instruction by itself.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-fn sums_avx2(simd: pulp::x86::V3, bits: [&[u8]; 2], tables: &Tables) -> [Sums; 2] {
-    use std::arch::x86_64::__m256i;
-
-    let (sse2, avx, avx2) = (simd.sse2, simd.avx, simd.avx2);
-    let low = avx._mm256_set1_epi8(15);
-    // Of the rows with the lower and with the upper halves: sums of 16 bits in which those of every second row stand
-    // above the ones before, and the former alone.
-    let mut totals = [[[avx._mm256_setzero_si256(); 2]; 2]; 2];
-    let [one, other] = bits.map(|bits| bits.as_chunks::<{ 2 * LANES }>().0);
-    for (table, (one, other)) in tables.iter().zip(one.iter().zip(other)) {
-        let table: __m256i = pulp::cast(*table);
-        for (totals, bytes) in totals.iter_mut().zip([one, other]) {
-            let bytes: __m256i = pulp::cast(*bytes);
-            let halves = [bytes, avx2._mm256_srli_epi16::<4>(bytes)];
-            for ([both, second], half) in totals.iter_mut().zip(halves) {
-                let found = avx2._mm256_shuffle_epi8(table, avx2._mm256_and_si256(half, low));
-                *both = avx2._mm256_add_epi16(*both, found);
-                *second = avx2._mm256_add_epi16(*second, avx2._mm256_srli_epi16::<8>(found));
-            }
-        }
-    }
-    // Loops, since closures would not be compiled for these instructions.
-    let mut sums = [[0; TOGETHER]; 2];
-    for (sums, totals) in sums.iter_mut().zip(totals) {
-        for (sums, [both, second]) in sums.as_chunks_mut::<LANES>().0.iter_mut().zip(totals) {
-            let first = avx2._mm256_sub_epi16(both, avx2._mm256_slli_epi16::<8>(second));
-            // Each half of a register has the sums of every second column.
-            let [upper, above] =
-                [avx2._mm256_extracti128_si256::<1>(first), avx2._mm256_extracti128_si256::<1>(second)];
-            let first = sse2._mm_add_epi16(avx._mm256_castsi256_si128(first), upper);
-            let second = sse2._mm_add_epi16(avx._mm256_castsi256_si128(second), above);
-            *sums = pulp::cast([sse2._mm_unpacklo_epi16(first, second), sse2._mm_unpackhi_epi16(first, second)]);
-        }
-    }
-    sums
 }
 
 #[cfg(test)]
@@ -439,34 +304,12 @@ mod tests {
             let mut alike = Outlines::new(50);
             rows.iter().for_each(|row| alike.push(row.as_slice()));
             let kept = |outlines: &Outlines| {
-                let bits = |row| (0..50_usize.div_ceil(HALF)).map(move |place| outlines.of(row, place)).collect::<Vec<_>>();
-                (0..Row::try_from(outlines.len).unwrap()).map(|row| (bits(row), outlines.angle(row))).collect::<Vec<_>>()
+                let rows = 0..Row::try_from(outlines.bits.len()).unwrap();
+                rows.map(|row| (outlines.bits.row(row), outlines.angle(row))).collect::<Vec<_>>()
             };
             prop_assert_eq!(kept(&outlines), kept(&alike));
         }
 
-        #[test]
-        fn any_instructions_give_the_same_sums(
-            bits in prop::collection::vec(any::<u8>(), 2 * 12 * LANES),
-            query in prop::collection::vec(-1.0_f32..1.0, 48),
-        ) {
-            let outlines = Outlines::new(48);
-            let asked = outlines.asked(&query, 0.0);
-            let (codes, _) = codes(&outlines.rotation.of(&query), MOST_IN_FOUR);
-            let sum = |bits: &[u8], row| {
-                let Spot { lane, shift, .. } = Spot::of(row);
-                let above = |at: usize| bits[at / HALF * LANES + lane] >> shift >> (at % HALF) & 1 == 1;
-                let agree = codes.iter().enumerate().filter(|(at, code)| above(*at) == (**code >= 0));
-                agree.map(|(_, code)| code.unsigned_abs()).sum()
-            };
-            let (one, other) = bits.split_at(12 * LANES);
-            let expected: [Sums; 2] = [one, other].map(|bits| std::array::from_fn(|row| sum(bits, Row::try_from(row).unwrap())));
-            prop_assert_eq!([one, other].map(|bits| sums(bits, &asked.tables)), expected);
-            #[cfg(target_arch = "x86_64")]
-            if let Some(simd) = pulp::x86::V3::try_new() {
-                prop_assert_eq!(simd.vectorize(|| sums_avx2(simd, [one, other], &asked.tables)), expected);
-            }
-        }
     }
 
     #[test]

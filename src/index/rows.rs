@@ -23,6 +23,11 @@ impl<T: Copy> Rows<T> {
         self.width
     }
 
+    /// Number of rows.
+    pub(super) const fn len(&self) -> usize {
+        self.items.len() / self.width
+    }
+
     /// The items of a row.
     pub(super) fn row(&self, row: Row) -> &[T] {
         let start = row as usize * self.width;
